@@ -1,0 +1,59 @@
+"""planefold: neural networks for everyday data, told when something is wrong, read exactly.
+
+Public names are loaded when they are first used, so that ``import planefold`` is quick and does not
+import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planefold import plots
+    from planefold.core.errors import PlanefoldError
+    from planefold.data import TableEncoder, load_example, read_table
+    from planefold.doctor import diagnose
+    from planefold.estimators import SKLEARN_DEFAULTS, MLPClassifier, MLPRegressor, load
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "MLPClassifier": "planefold.estimators",
+    "MLPRegressor": "planefold.estimators",
+    "SKLEARN_DEFAULTS": "planefold.estimators",
+    "load": "planefold.estimators",
+    "diagnose": "planefold.doctor",
+    "TableEncoder": "planefold.data",
+    "read_table": "planefold.data",
+    "load_example": "planefold.data",
+    "PlanefoldError": "planefold.core.errors",
+    "plots": "planefold.plots",
+}
+
+__all__ = [
+    "SKLEARN_DEFAULTS",
+    "MLPClassifier",
+    "MLPRegressor",
+    "PlanefoldError",
+    "TableEncoder",
+    "__version__",
+    "diagnose",
+    "load",
+    "load_example",
+    "plots",
+    "read_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'planefold' has no attribute {name!r}")
+    module = importlib.import_module(_HOME[name])
+    value = module if _HOME[name] == f"planefold.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,184 @@
+"""The checks. Each is one function of a run (and the table's schema): a finding, or None.
+
+Losses are judged as shares of the learnable range: from the loss of always predicting the mean or the
+shares of the classes, down to the lowest loss that this run has reached.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from planefold.doctor.finding import Finding
+from planefold.engine.run import Run
+
+RISE, GAIN, SKILL = 0.055, 0.045, 0.10  # shares of the learnable range
+ROWS_A_COLUMN = 5
+
+
+def check_diverged(run: Run, schema: Any = None) -> Finding | None:
+    """Report a loss that became infinite or not a number, so that training ended early."""
+    if run.stopped_because != "diverged":
+        return None
+    return Finding(
+        code="LC901",
+        title="diverged",
+        severity="error",
+        what=f"the loss became {run.epochs[-1].objective} in epoch {run.epochs[-1].epoch}",
+        why="The steps were so long that each made things worse; what is left is the best earlier state.",
+        try_="learning_rate_init ten times lower; preprocess='auto' if the columns are on different scales",
+        evidence={"epoch": run.epochs[-1].epoch},
+    )
+
+
+def check_interrupted(run: Run, schema: Any = None) -> Finding | None:
+    """Report a training that somebody stopped: its end says nothing about where it would have gone."""
+    if run.stopped_because != "interrupted":
+        return None
+    return Finding(
+        code="LC902",
+        title="interrupted",
+        severity="info",
+        what=f"the training was stopped by hand after {run.epochs[-1].epoch if run.epochs else 0} epochs",
+        why="It may have gone on improving.",
+        try_="fit again, or warm_start=True to go on from here",
+        evidence={"epochs": run.n_epochs},
+    )
+
+
+def check_never_learned(run: Run, schema: Any = None) -> Finding | None:
+    """Report a run whose loss is hardly below that of always predicting the mean or the commonest class."""
+    loss = _best_loss(run)
+    if loss is None or not run.trivial_loss:
+        return None
+    skill = 1 - loss / run.trivial_loss
+    if skill >= SKILL:
+        return None
+    return Finding(
+        code="LC201",
+        title="hardly learned",
+        severity="warning",
+        what=f"the loss is {max(skill, 0):.0%} below that of always predicting the same",
+        why="Either the columns say little about the target, or the training could not find it.",
+        try_="see whether gradient boosting does better on the same rows (the report says); if so, "
+        "a higher learning_rate_init or more units; if not, other columns",
+        evidence={"skill": skill, "trivial_loss": run.trivial_loss, "loss": loss},
+    )
+
+
+def check_overfit(run: Run, schema: Any = None) -> Finding | None:
+    """Report a validation loss that rose after its minimum while the training loss fell.
+
+    A run that kept the weights of its best epoch has repaired this: the finding is then for information,
+    and only given when the rise is large enough to say that fewer epochs would do.
+    """
+    val, train = _column(run, "val_loss"), _column(run, "train_loss")
+    if val is None or train is None or len(val) < 4:
+        return None
+    smooth = _smooth(val)
+    best = int(np.argmin(smooth))
+    rise, reach = smooth[-1] - smooth[best], _learnable(run, smooth[best])
+    falling = train[-1] < train[best]
+    # The noise of the curve itself: what one epoch differs from its neighbours by.
+    noise = float(np.std(np.diff(val[best:]))) / np.sqrt(2) if len(val) - best > 2 else np.inf
+    if not falling or rise < RISE * reach or rise < 2 * noise:
+        return None
+    repaired = run.restored_best
+    return Finding(
+        code="LC101",
+        title="overfit",
+        severity="info" if repaired else "warning",
+        what=f"the validation loss rose {rise / max(val[best], 1e-12):.0%} after epoch {best + 1} while the training loss "
+        "fell" + ("; the weights of the best epoch were kept" if repaired else ""),
+        why="From there on the network learned the training rows by heart.",
+        try_="nothing has to be done; a higher dropout or alpha may lower the minimum itself"
+        if repaired
+        else "early_stopping=True, or a higher dropout or alpha, or more rows",
+        evidence={"turning_epoch": best + 1, "rise": float(rise), "learnable_range": float(reach)},
+    )
+
+
+def check_still_improving(run: Run, schema: Any = None) -> Finding | None:
+    """Report a loss that was still falling when the epochs ran out."""
+    if run.stopped_because != "max_iter":
+        return None
+    losses = _column(run, "val_loss")
+    losses = _column(run, "train_loss") if losses is None else losses
+    if losses is None or len(losses) < 8:
+        return None
+    tail = losses[-max(len(losses) // 4, 4):]
+    gain = float(np.mean(tail[: len(tail) // 2]) - np.mean(tail[len(tail) // 2 :]))
+    reach = _learnable(run, float(np.min(losses)))
+    noise = float(np.std(np.diff(tail))) / np.sqrt(len(tail))
+    if gain < GAIN * reach or gain < 2 * noise:
+        return None
+    return Finding(
+        code="LC301",
+        title="still improving",
+        severity="warning",
+        what=f"the last {len(tail)} of {len(losses)} epochs still lowered the loss by {gain:.3g}",
+        why="The training ended before it was done.",
+        try_=f"max_iter={3 * len(losses)}, or learning_rate_init three times higher",
+        evidence={"gain": gain, "learnable_range": reach},
+    )
+
+
+def check_few_rows(run: Run, schema: Any = None) -> Finding | None:
+    """Report a table with hardly more rows than columns."""
+    if schema is None:
+        return None
+    n_columns = sum(column.kind != "drop" for column in schema.columns)
+    if run.n_train >= ROWS_A_COLUMN * n_columns:
+        return None
+    return Finding(
+        code="DA101",
+        title="few rows",
+        severity="warning",
+        what=f"{run.n_train} rows to learn from for {n_columns} columns",
+        why="With so few rows, many columns fit the target by chance.",
+        try_="leave out columns that cannot matter, get more rows, or a higher alpha",
+        evidence={"rows": run.n_train, "columns": n_columns},
+    )
+
+
+def check_dropped_columns(run: Run, schema: Any = None) -> Finding | None:
+    """Tell which columns of the table the network does not see, and why."""
+    dropped = [column for column in schema.columns if column.kind == "drop"] if schema is not None else []
+    if not dropped:
+        return None
+    names = ", ".join(f"{column.name} ({column.why})" for column in dropped[:5])
+    more = f" and {len(dropped) - 5} more" if len(dropped) > 5 else ""
+    return Finding(
+        code="DA201",
+        title="columns left out",
+        severity="info",
+        what=f"{len(dropped)} of {len(schema.columns)} columns are not used: {names}{more}",
+        why="A network cannot learn from ids, constants or free text as they are.",
+        try_=f"preprocess=TableEncoder(types={{{dropped[0].name!r}: 'category'}}) if one should be used",
+        evidence={"dropped": len(dropped)},
+    )
+
+
+def _column(run: Run, name: str) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Return a column of the epochs after the start; None when it was not recorded or is not finite."""
+    values = np.array([getattr(epoch, name) for epoch in run.epochs if epoch.epoch > 0], dtype=float)
+    return values if len(values) and bool(np.isfinite(values).all()) else None
+
+
+def _best_loss(run: Run) -> float | None:
+    """Return the lowest loss, the start included: a linear start may be the best there is."""
+    losses = run["val_loss"] if run.n_val else run["train_loss"]
+    losses = losses[np.isfinite(losses)]
+    return float(losses.min()) if len(losses) else None
+
+
+def _learnable(run: Run, reached: float) -> float:
+    trivial = run.trivial_loss if run.trivial_loss is not None else float(np.nanmax(run["train_loss"]))
+    return max(trivial - reached, 1e-12)
+
+
+def _smooth(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the median of three neighbours: one odd epoch makes no turning point."""
+    padded = np.concatenate([values[:1], values, values[-1:]])
+    return np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)

@@ -1,0 +1,34 @@
+"""Training: one loop for every network, and the record of what happened in it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planefold.engine.objectives import OBJECTIVES, Objective
+    from planefold.engine.optimizers import OPTIMIZERS
+    from planefold.engine.plan import Plan
+    from planefold.engine.run import Epoch, Run
+    from planefold.engine.sources import Rows
+    from planefold.engine.train import train
+
+# Loaded on first use: a Run is read by programs that have no need of torch.
+_HOME = {
+    "OBJECTIVES": "objectives",
+    "OPTIMIZERS": "optimizers",
+    "Epoch": "run",
+    "Objective": "objectives",
+    "Plan": "plan",
+    "Rows": "sources",
+    "Run": "run",
+    "train": "train",
+}
+
+__all__ = ["OBJECTIVES", "OPTIMIZERS", "Epoch", "Objective", "Plan", "Rows", "Run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'planefold.engine' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"planefold.engine.{_HOME[name]}"), name)

@@ -1,0 +1,127 @@
+"""`Run`: what happened in a training, epoch by epoch. The doctor, the plots and the reports read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One pass over the training rows. Losses hold no penalty; lists have one entry a layer.
+
+    Parameters
+    ----------
+    epoch : int
+        1 for the first pass; 0 is the state before training, where only the losses are known.
+    train_loss : float
+        Mean loss of the training rows, taken while the weights moved (means over the epoch's batches,
+        dropout on), averaged over the members.
+    objective : float
+        The same with the penalties: what the optimiser lowered.
+    val_loss : float or None
+        Loss of the held-out rows at the end of the epoch (dropout off). With several members, each is
+        judged on its own held-out rows and the mean is given.
+    val_score : float or None
+        Accuracy (classification) or R^2 (regression) of the same rows.
+    learning_rate : float
+        The rate of the epoch's last step.
+    seconds : float
+        Wall-clock time of the epoch, in seconds.
+    gradient_norm, weight_norm, update_ratio : tuple of float
+        Per layer, root mean square of the gradient and of the weights, and the length of the last step
+        relative to the length of the weights, after the epoch's last step.
+    dead_share : tuple of float
+        Per hidden layer, share of the units that are zero (relu) on every probe row.
+    """
+
+    epoch: int
+    train_loss: float
+    objective: float
+    val_loss: float | None = None
+    val_score: float | None = None
+    learning_rate: float = 0.0
+    seconds: float = 0.0
+    gradient_norm: tuple[float, ...] = ()
+    weight_norm: tuple[float, ...] = ()
+    update_ratio: tuple[float, ...] = ()
+    dead_share: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What happened in one training.
+
+    Parameters
+    ----------
+    epochs : tuple of Epoch
+        In order. `run["val_loss"]` gives one column of them as an array.
+    objective : str
+        Name of the loss, for example ``"squared_error"``.
+    solver, device : str
+        The optimiser and the device that was used, for example ``"adam"`` and ``"cpu"``.
+    stopped_because : str
+        ``"max_iter"``, ``"no_improvement"``, ``"converged"``, ``"interrupted"`` or ``"diverged"``.
+    best_epoch : int or None
+        Epoch with the lowest validation loss.
+    restored_best : bool
+        True when the weights that were kept are those of the best epoch, not of the last.
+    n_train, n_val : int
+        Rows that one member learned from, and rows that it held out.
+    batch_size, iterations_per_epoch, n_members, n_parameters : int
+        How the rows were cut (15 rows in batches of 3 are 5 iterations), how many networks were trained
+        side by side, and the number of weights and biases of all of them.
+    trivial_loss : float or None
+        Loss of always predicting the training mean or the training shares of the classes.
+    """
+
+    epochs: tuple[Epoch, ...] = field(repr=False)
+    objective: str
+    solver: str
+    device: str
+    stopped_because: str
+    best_epoch: int | None
+    restored_best: bool
+    n_train: int
+    n_val: int
+    batch_size: int
+    iterations_per_epoch: int
+    n_members: int = 1
+    n_parameters: int
+    trivial_loss: float | None = None
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of passes over the training rows."""
+        return len(self.epochs)
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time of the whole training, in seconds."""
+        return sum(epoch.seconds for epoch in self.epochs)
+
+    def __getitem__(self, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """One column of the history, a row an epoch; missing values are nan."""
+        values = [getattr(epoch, name) for epoch in self.epochs]
+        return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+    def to_lines(self) -> Iterator[str]:
+        """Write the run as JSON lines: one of the whole, then one an epoch."""
+        whole = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "epochs"}
+        yield json.dumps(whole)
+        for epoch in self.epochs:
+            yield json.dumps({f.name: getattr(epoch, f.name) for f in fields(epoch)})
+
+    @classmethod
+    def from_lines(cls, lines: Iterable[str]) -> Run:
+        """Read what :meth:`to_lines` wrote."""
+        records = [json.loads(line) for line in lines if line.strip()]
+        epochs = tuple(
+            Epoch(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+            for record in records[1:]
+        )
+        return cls(epochs=epochs, **records[0])

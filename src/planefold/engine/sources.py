@@ -1,0 +1,98 @@
+"""Where the batches come from. A source has ``epoch(random_state)``, which yields batches of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+Batch = tuple[Tensor, Tensor, Tensor | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows in memory, possibly seen by each member through a window of its own.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_rows, n_features), or a SciPy CSR matrix
+        A sparse matrix stays sparse; one batch at a time is made dense.
+    y : Tensor of shape (n_rows, n_outputs)
+    weights : Tensor of shape (n_rows,) or None
+    members : int64 array of shape (n_members, n_rows_of_a_member), or None
+        The rows that each member sees; None means that the members see all rows in one order.
+        ``-1`` fills up the members that see fewer rows than others.
+    """
+
+    X: Any
+    y: Tensor
+    weights: Tensor | None = None
+    members: NDArray[np.int64] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that one member sees."""
+        return int(self.y.shape[0] if self.members is None else self.members.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number type of the targets and of every batch."""
+        return self.y.dtype
+
+    def take(self, index: NDArray[np.int64] | slice) -> Batch:
+        """Return the rows at ``index`` of shape (n,) or (n_members, n); ``-1`` gets the weight 0."""
+        if isinstance(index, slice):
+            weights = None if self.weights is None else self.weights[index]
+            return self._dense(index), self.y[index], weights
+        rows = torch.from_numpy(np.maximum(index, 0)).to(self.y.device)
+        weights = None if self.weights is None else self.weights[rows]
+        if (index < 0).any():
+            present = torch.from_numpy(index >= 0).to(self.y)
+            weights = present if weights is None else weights * present
+        return self._dense(rows), self.y[rows], weights
+
+    def _dense(self, rows: Tensor | slice) -> Tensor:
+        if not sparse.issparse(self.X):
+            return self.X[rows]  # type: ignore[no-any-return]
+        if isinstance(rows, slice):
+            return torch.as_tensor(self.X[rows].toarray(), dtype=self.dtype, device=self.y.device)
+        picked = self.X[rows.cpu().numpy().ravel()].toarray()
+        return torch.as_tensor(picked, dtype=self.dtype, device=self.y.device).reshape(*rows.shape, -1)
+
+    def all(self) -> Batch:
+        """Return every row at once."""
+        return self.take(slice(None) if self.members is None else self.members)
+
+
+class Shuffled:
+    """Passes over the rows in batches, in a new order each time, so that each row is used equally often."""
+
+    def __init__(self, rows: Rows, batch_size: int, shuffle: bool = True) -> None:
+        self.rows, self.batch_size, self.shuffle = rows, batch_size, shuffle
+        self._order = np.arange(rows.n_rows) if rows.members is None else rows.members.copy()
+
+    @property
+    def n_batches(self) -> int:
+        """Iterations of one epoch."""
+        return -(-self.rows.n_rows // self.batch_size)
+
+    def epoch(self, random_state: np.random.RandomState) -> Iterator[Batch]:
+        """Yield the batches of one pass.
+
+        The order of an epoch is a shuffle of the order before, as scikit-learn draws it: from the same
+        ``random_state`` both take the same batches.
+        """
+        if self.shuffle:
+            lines = self._order[None] if self._order.ndim == 1 else self._order
+            for line in lines:
+                places = np.arange(self.rows.n_rows)
+                random_state.shuffle(places)
+                line[:] = line[places]
+        for start in range(0, self.rows.n_rows, self.batch_size):
+            yield self.rows.take(self._order[..., start : start + self.batch_size])

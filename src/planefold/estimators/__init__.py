@@ -1,0 +1,6 @@
+"""The facade: models with ``fit`` and ``predict`` that compose everything below."""
+
+from planefold.estimators.loading import load
+from planefold.estimators.mlp import SKLEARN_DEFAULTS, MLPClassifier, MLPRegressor
+
+__all__ = ["SKLEARN_DEFAULTS", "MLPClassifier", "MLPRegressor", "load"]

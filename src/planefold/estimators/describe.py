@@ -1,0 +1,109 @@
+"""The parameters of the estimators in words, written once for all of them."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+T = TypeVar("T", bound=type)
+
+PARAMETERS = """\
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        Units of each hidden layer of one member; ``()`` is a linear model.
+    activation : {"identity", "logistic", "tanh", "relu", "leaky_relu"}
+        relu and leaky_relu give a piecewise-linear network.
+    solver : {"adam", "sgd", "lbfgs"}
+    alpha : float
+        Strength of the L2 penalty ``alpha / 2 * sum(w^2)``, divided by the number of rows in a batch; weights
+        only, no biases.
+    batch_size : int or "auto"
+        Rows of a step; "auto" is ``min(200, n_samples)``.
+    learning_rate : {"cosine", "constant", "invscaling", "adaptive"}
+        The schedule. "cosine" falls from ``learning_rate_init`` to 0 over ``max_iter`` epochs; "invscaling"
+        and "adaptive" act on ``solver="sgd"`` alone, as in scikit-learn.
+    learning_rate_init : float
+        The first rate. 0.01 is right for inputs on one scale and a rate that falls.
+    power_t : float
+        Exponent of "invscaling".
+    max_iter : int
+        Most epochs (lbfgs: iterations).
+    shuffle : bool
+        Whether each epoch takes the rows in a new order.
+    random_state : int, RandomState or None
+        The same number gives the same model on the same machine.
+    tol, n_iter_no_change : float
+        Training ends when the loss (with ``early_stopping`` the validation loss) has not fallen by ``tol`` for
+        more than ``n_iter_no_change`` epochs, in every member.
+    verbose : bool or int
+        Print the loss of each epoch. Without it long trainings show a progress bar, on a terminal only.
+    warm_start : bool
+        Go on from the present weights in the next ``fit``.
+    momentum, nesterovs_momentum
+        Of ``solver="sgd"``.
+    early_stopping : bool
+        Hold rows out, stop by their loss and keep the weights that were best on them. scikit-learn judges by
+        the score; the loss is steadier.
+    validation_fraction : float
+        Share of the rows that is held out by a single network. Several members hold out one fold each of
+        ``max(n_members, 5)``, so that each row is learned from.
+    beta_1, beta_2, epsilon : float
+        Of ``solver="adam"``.
+    max_fun : int
+        Most evaluations of ``solver="lbfgs"``.
+    n_members : int
+        Networks that are trained side by side and whose outputs (before the link) are averaged: together one
+        wider network. Eight cost about as much as three and err less than any one of them.
+    skip : {"linear", None}
+        "linear" adds a path from the inputs straight to the output that starts at the fitted linear
+        (ridge, logistic) solution, so that the units learn what it misses.
+    encoding : {"auto", "linear", "piecewise_linear"}
+        Inputs that a number column becomes; see :class:`planefold.data.TableEncoder`. "auto" takes the
+        piecewise-linear one where it lowers the loss of the linear start on held-out rows.
+    dropout : float or sequence of float
+        Share of the units of each hidden layer that a training step leaves out.
+"""
+
+CLASS_WEIGHT = """\
+    class_weight : "balanced", dict of class to weight, or None
+        Weights of the rows by their class; "balanced" gives each class the same weight in total.
+"""
+
+MORE_PARAMETERS = """\
+    preprocess : "auto", None, or a transformer
+        "auto" prepares the columns of any table (:class:`planefold.data.TableEncoder`, whose options you
+        set by passing one), and standardises a target of numbers. None takes numbers as they are.
+    device : str
+        "auto" is the first GPU if there is one, else the CPU; ``run_.device`` says which.
+    dtype : {"auto", "float32", "float64"}
+        Number type of the weights; "auto" is float32, and with ``preprocess=None`` the type of X.
+    restore_best : bool
+        Keep the weights of the best epoch (with ``early_stopping`` or ``validation_data``), not the last.
+    callbacks : sequence of functions, optional
+        Called with the :class:`planefold.engine.Epoch` after each epoch; one that returns True ends the
+        training.
+
+    Attributes
+    ----------
+    run_ : planefold.engine.Run
+        What happened in the training, epoch by epoch.
+    encoder_ : TableEncoder, transformer or None
+        What turns a table into inputs; ``encoder_.inputs_`` says what each input is.
+    net_ : planefold.networks.MLP
+        The torch module.
+    coefs_, intercepts_ : list of ndarray
+        Weights and biases of each layer; of several members, those of the one wider network that is their
+        mean.
+    skip_coef_ : ndarray of shape (n_inputs, n_outputs), or None
+        Weights of the linear path.
+    loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, n_iter_, t_, n_layers_, n_outputs_,
+    out_activation_, n_features_in_, feature_names_in_
+        As in scikit-learn."""
+
+
+def documented(cls: T) -> T:
+    """Fill the parameters into a class's docstring at ``{parameters}``."""
+    if cls.__doc__:  # python -OO has none
+        weights = CLASS_WEIGHT if "Classifier" in cls.__name__ else ""
+        cls.__doc__ = cls.__doc__.replace("{parameters}", PARAMETERS + weights + MORE_PARAMETERS)
+    return cls

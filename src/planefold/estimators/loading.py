@@ -1,0 +1,232 @@
+"""Estimators to `.fold` files and back: which part of a model goes into which part of the file."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import planefold
+from planefold.core.errors import ModelFileError, ParameterError, show
+from planefold.data.encoder import TableEncoder
+from planefold.data.targets import ClassTarget, NumberTarget
+from planefold.engine.run import Run
+from planefold.estimators.base import BaseMLP
+from planefold.estimators.mlp import MLPClassifier, MLPRegressor
+from planefold.networks.mlp import MLP, MLPSpec
+from planefold.saving import Fold, finite_json, read_fold, write_fold
+
+ESTIMATORS: dict[str, type[BaseMLP]] = {cls.__name__: cls for cls in (MLPClassifier, MLPRegressor)}
+
+MAX_PARAMETERS = 500_000_000  # 2 GB of float32: what a file may ask for before its weights are looked at
+
+
+def save(model: BaseMLP, path: str | Path) -> Path:
+    """Write a fitted estimator to ``path``."""
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(model, "net_")
+    return write_fold(path, to_fold(model))
+
+
+def to_fold(model: BaseMLP) -> Fold:
+    """Turn a fitted estimator into the record that a file holds."""
+    encoder = model.encoder_
+    if encoder is not None and not isinstance(encoder, TableEncoder):
+        raise ParameterError(
+            f"preprocess={show(model.preprocess)} cannot be saved: a model file holds data, not code",
+            hint="use preprocess='auto' or a planefold.TableEncoder, or put the network into a pipeline of your own",
+        )
+    spec = model.net_.spec
+    names = getattr(model, "feature_names_in_", None)
+    manifest: dict[str, Any] = {
+        "estimator": type(model).__name__,
+        "parameters": _parameters(model),
+        "target": {"name": getattr(model, "target_name_", None), **model._target.to_json()},
+        "network": {
+            "kind": "mlp",
+            "n_features": spec.n_features,
+            "n_outputs": spec.n_outputs,
+            "hidden_layer_sizes": list(spec.hidden_layer_sizes),
+            "activation": spec.activation,
+            "dropout": list(spec.dropout),
+            "n_members": spec.n_members,
+            "skip": spec.skip,
+        },
+        "fitted": {
+            "n_features_in": model.n_features_in_,
+            "feature_names_in": None if names is None else [str(name) for name in names],
+            "n_seen": int(model.t_),
+            "loss_curve": model.loss_curve_,
+            "validation_scores": model.validation_scores_,
+        },
+        "n_parameters": spec.n_parameters,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "planefold": planefold.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "torch": torch.__version__,
+        },
+    }
+    prep = {} if encoder is None else encoder.to_json()
+    return Fold(
+        manifest=finite_json(manifest),
+        schema=prep.get("schema", {}),
+        prep={key: value for key, value in prep.items() if key != "schema"},
+        weights={name: p.detach().numpy() for name, p in model.net_.named_parameters()},
+        history=tuple(model.run_.to_lines()),
+        reference={},
+        card=_card(model),
+    )
+
+
+def load(path: str | Path) -> Any:
+    """Read a model that ``save`` wrote. It predicts bit for bit as the one that was saved.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.fold`` file, from anywhere: reading it runs no code.
+
+    Returns
+    -------
+    MLPClassifier or MLPRegressor
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    ModelFileError
+        If the file is damaged, hostile, or written by a version that this one does not know.
+    """
+    fold = read_fold(path)
+    try:
+        return from_fold(fold)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(
+            f"{path} is not a model that can be read",
+            details=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no more is known'}",
+            hint="save the model anew",
+        ) from error
+
+
+def from_fold(fold: Fold) -> BaseMLP:
+    """Build the estimator from the record that a file holds."""
+    manifest = fold.manifest
+    name = manifest.get("estimator")
+    if name not in ESTIMATORS:
+        raise ModelFileError(
+            f"the file holds a model of the kind {show(name)}, which this planefold does not know",
+            details="known kinds: " + ", ".join(ESTIMATORS),
+        )
+    known = ESTIMATORS[name]._get_param_names()
+    parameters = {k: v for k, v in manifest["parameters"].items() if k in known}
+    model = ESTIMATORS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
+    if fold.prep:
+        model.encoder_ = TableEncoder.from_json({**fold.prep, "schema": fold.schema})
+        if model.preprocess != "auto":
+            model.preprocess = TableEncoder(missing_values=model.encoder_.schema_.missing_values)
+    else:
+        model.encoder_ = None
+        model.preprocess = None
+    model._check()
+    target = manifest["target"]
+    model._target = (ClassTarget if isinstance(model, MLPClassifier) else NumberTarget).from_json(
+        {key: value for key, value in target.items() if key != "name"}
+    )
+    if target.get("name") is not None:
+        model.target_name_ = str(target["name"])
+    model.net_ = _net(manifest["network"], fold.weights)
+    _refuse_misfits(model)
+    model.run_ = Run.from_lines(fold.history)
+    fitted = manifest["fitted"]
+    model.n_features_in_ = int(fitted["n_features_in"])
+    if fitted["feature_names_in"] is not None:
+        model.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
+    model._restore_curves(fitted)
+    return model
+
+
+def _net(described: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> MLP:
+    spec = MLPSpec(
+        n_features=int(described["n_features"]),
+        n_outputs=int(described["n_outputs"]),
+        hidden_layer_sizes=tuple(int(size) for size in described["hidden_layer_sizes"]),
+        activation=str(described["activation"]),
+        dropout=tuple(float(rate) for rate in described["dropout"]),
+        n_members=int(described["n_members"]),
+        skip=bool(described["skip"]),
+    )
+    if min(spec.layer_units) < 1 or spec.n_members < 1 or spec.n_parameters > MAX_PARAMETERS:
+        raise ModelFileError(
+            f"the file describes a network of {spec.n_parameters:,} parameters", details=f"layers: {spec.layer_units}"
+        )
+    held = sum(array.size for array in weights.values())
+    if held != spec.n_parameters:  # before any memory is taken for the network
+        raise ModelFileError(
+            f"the file describes a network of {spec.n_parameters:,} parameters and holds {held:,}",
+            details=f"layers: {spec.layer_units}, {spec.n_members} members",
+        )
+    kinds = {str(array.dtype) for array in weights.values()}
+    if kinds not in ({"float32"}, {"float64"}):
+        raise ModelFileError(f"the weights are of type {', '.join(sorted(kinds))}, expected float32 or float64")
+    net = MLP(spec, torch.float64 if kinds == {"float64"} else torch.float32)
+    net.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return net
+
+
+def _refuse_misfits(model: BaseMLP) -> None:
+    spec = model.net_.spec
+    n_inputs = len(model.encoder_.inputs_) if model.encoder_ is not None else spec.n_features
+    if n_inputs != spec.n_features:
+        raise ModelFileError(f"the preparation makes {n_inputs} inputs, the network takes {spec.n_features}")
+    n_targets = model._n_target_outputs()
+    if n_targets != spec.n_outputs:
+        raise ModelFileError(f"the target needs {n_targets} outputs, the network has {spec.n_outputs}")
+
+
+def _parameters(model: BaseMLP) -> dict[str, Any]:
+    """Return the constructor's parameters as JSON data; what only matters in training and is code is left out."""
+    kept = {}
+    for name, value in model.get_params(deep=False).items():
+        if name == "callbacks" or (name == "random_state" and isinstance(value, np.random.RandomState)):
+            continue
+        if name == "preprocess":
+            kept[name] = value if isinstance(value, str) or value is None else "encoder"
+        elif name == "class_weight" and isinstance(value, Mapping):
+            continue  # its keys may be numbers, which are no JSON keys; a loaded model only needs it to train anew
+        elif isinstance(value, np.ndarray | list | tuple):
+            kept[name] = [v.item() if isinstance(v, np.generic) else v for v in value]
+        else:
+            kept[name] = value.item() if isinstance(value, np.generic) else value
+    if kept.get("n_iter_no_change") == float("inf"):
+        kept["n_iter_no_change"] = int(model.max_iter)  # JSON has no infinity, and this means the same
+    return kept
+
+
+def _card(model: BaseMLP) -> str:
+    run = model.run_
+    lines = [
+        f"# {type(model).__name__}",
+        "",
+        f"Written by planefold {planefold.__version__}.",
+        "",
+        f"- inputs: {model.net_.spec.n_features}, from {model.n_features_in_} columns",
+        f"- parameters: {model.net_.spec.n_parameters:,}",
+        f"- learned from {run.n_train} rows a member, {run.n_val} held out",
+        f"- {run.n_epochs} epochs, stopped because: {run.stopped_because}",
+        "",
+        "```",
+        model.summary(),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)

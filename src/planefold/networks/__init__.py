@@ -1,0 +1,5 @@
+"""What a network is: records that describe one and build a plain torch module."""
+
+from planefold.networks.mlp import MLP, MLPSpec
+
+__all__ = ["MLP", "MLPSpec"]
