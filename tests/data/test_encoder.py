@@ -78,7 +78,7 @@ def test_real_tables_agree_with_get_dummies_and_medians(shared, name):
             low, high = series.quantile([0.25, 0.75])
             if low == high:
                 continue
-            expected = ((filled - series.median()) / ((high - low) / 1.349)).clip(-10, 10)
+            expected = ((filled - series.median()) / ((high - low) / 1.349)).clip(-3, 3)
         np.testing.assert_allclose(Z[found.name], expected.to_numpy(float), rtol=1e-12, err_msg=found.name)
 
 

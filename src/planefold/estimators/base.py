@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,7 @@ MIN_FOLDS = 5  # fewer would take too many rows from a member
 ROWS_AT_ONCE = 8192  # predictions are made in pieces, so that a long table needs no more memory than a short one
 # "auto" tries the piecewise-linear encoding only where there are rows to place the bends and few enough inputs.
 MIN_ROWS_FOR_BINS, MAX_INPUTS_WITH_BINS = 500, 2000
+PROBE_ROWS, PROBE_EPOCHS = 4000, 30  # what the two encodings are compared on: enough to see which is better
 MAX_DENSE_VALUES = 50_000_000
 
 
@@ -259,7 +261,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """Turn rows and targets into what the engine takes; ``fit`` learns the preparation from them."""
         if fit:
             self.encoder_ = self._fit_encoder(rows, y, weights, folds)
-        X = self._encode(rows)
+        return self._rows(self._encode(rows), y, weights)
+
+    def _rows(self, X: Any, y: Array, weights: Array | None) -> Rows:
+        """Bring inputs, targets and weights to the device, in the type of the weights."""
         dtype = self._dtype(X)
         device = find_device(self.device)
         return Rows(
@@ -288,16 +293,20 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         binned.fit(rows)
         if len(binned.inputs_) > MAX_INPUTS_WITH_BINS or len(binned.inputs_) == len(plain.inputs_):
             return plain
-        return min((plain, binned), key=lambda encoder: self._linear_loss(encoder, rows, y, weights, folds))
+        return min((plain, binned), key=lambda encoder: self._probe_loss(encoder, rows, y, weights, folds))
 
-    def _linear_loss(self, encoder: TableEncoder, rows: Any, y: Array, weights: Array | None, folds: Array) -> float:
-        """Held-out loss of the linear start on the inputs of an encoder."""
-        data = Rows(
-            X=torch.from_numpy(encoder.transform(rows)).to(torch.float32),
-            y=torch.as_tensor(self._encode_target(y), dtype=torch.float32),
-            weights=None if weights is None else torch.as_tensor(weights, dtype=torch.float32),
-        )
-        return LinearStart(self._objective, *_windows(data, folds, min(self.n_members, 4))).loss
+    def _probe_loss(self, encoder: TableEncoder, rows: Any, y: Array, weights: Array | None, folds: Array) -> float:
+        """Held-out loss of a short training on the inputs of an encoder."""
+        if len(y) > PROBE_ROWS:
+            some = np.random.RandomState(0).permutation(len(y))[:PROBE_ROWS]
+            rows, y, weights, folds = rows.take(some), y[some], _pick(weights, some), folds[some]
+        data = self._rows(encoder.transform(rows), y, weights)
+        learn, judge = _windows(data, folds, self.n_members)
+        random_state = np.random.RandomState(0)  # an own stream: the choice shall not move the training's
+        net = self._new_net(learn, judge, random_state).to(data.y.device)
+        plan = dataclasses.replace(self._plan(learn, PROBE_EPOCHS), n_iter_no_change=PROBE_EPOCHS // 3)
+        run = train(net, learn, self._objective, plan, random_state=random_state, validation=judge)
+        return float(np.nanmin(run["val_loss"]))
 
     def _encode(self, rows: Any) -> Any:
         if self.encoder_ is None:
@@ -332,6 +341,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         return self._prepare(rows, values, None, fit=False)
 
     def _build(self, rows: Rows, validation: Rows | None, random_state: np.random.RandomState) -> None:
+        self.net_ = self._new_net(rows, validation, random_state)
+        self.t_ = 0
+        self.loss_curve_: list[float] = []
+        self.validation_scores_: list[float] | None = None
+        if hasattr(self, "_memory"):
+            del self._memory
+
+    def _new_net(self, rows: Rows, validation: Rows | None, random_state: np.random.RandomState) -> MLP:
         sizes = hidden_layers(self.hidden_layer_sizes)
         spec = MLPSpec(
             n_features=rows.X.shape[1],
@@ -342,33 +359,32 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             n_members=self.n_members,
             skip=self.skip is not None,
         )
-        self.net_ = spec.build(random_state, dtype=rows.dtype)
+        net = spec.build(random_state, dtype=rows.dtype)
         if spec.skip:
-            LinearStart(self._objective, rows, validation, n_members=spec.n_members).into(self.net_)
-        self.t_ = 0
-        self.loss_curve_: list[float] = []
-        self.validation_scores_: list[float] | None = None
-        if hasattr(self, "_memory"):
-            del self._memory
+            LinearStart(self._objective, rows, validation, n_members=spec.n_members).into(net)
+        return net
 
-    def _train(
-        self, rows: Rows, validation: Rows | None, random_state: np.random.RandomState, memory: Memory, max_iter: int
-    ) -> None:
+    def _plan(self, rows: Rows, max_iter: int) -> Plan:
         batch_size = min(200, rows.n_rows) if self.batch_size == "auto" else int(self.batch_size)
         if batch_size > rows.n_rows and self.solver != "lbfgs":
             warnings.warn(
                 f"batch_size={batch_size} is more than the {rows.n_rows} rows there are to learn from: each step takes "
                 "all of them",
-                stacklevel=3,
+                stacklevel=4,
             )
             batch_size = rows.n_rows
-        plan = Plan(
+        return Plan(
             solver=self.solver, learning_rate=self.learning_rate, learning_rate_init=self.learning_rate_init,
             power_t=self.power_t, alpha=self.alpha, batch_size=batch_size, max_iter=max_iter, shuffle=self.shuffle,
             tol=self.tol, n_iter_no_change=self.n_iter_no_change, momentum=self.momentum,
             nesterovs_momentum=self.nesterovs_momentum, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon,
             max_fun=self.max_fun, restore_best=self.restore_best,
         )  # fmt: skip
+
+    def _train(
+        self, rows: Rows, validation: Rows | None, random_state: np.random.RandomState, memory: Memory, max_iter: int
+    ) -> None:
+        plan = self._plan(rows, max_iter)
         self.net_.to(rows.y.device)
         with ProgressBar(max_iter, "training", enabled=None if max_iter > 1 and not self.verbose else False) as bar:
             try:

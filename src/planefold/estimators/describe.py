@@ -59,7 +59,7 @@ PARAMETERS = """\
         (ridge, logistic) solution, so that the units learn what it misses.
     encoding : {"auto", "linear", "piecewise_linear"}
         Inputs that a number column becomes; see :class:`planefold.data.TableEncoder`. "auto" takes the
-        piecewise-linear one where it lowers the loss of the linear start on held-out rows.
+        piecewise-linear one where a short training with it ends at a lower loss on held-out rows.
     dropout : float or sequence of float
         Share of the units of each hidden layer that a training step leaves out.
 """
