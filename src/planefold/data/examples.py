@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from planefold.core.errors import FileError, unknown_choice
+from planefold.core.errors import unknown_choice
+from planefold.core.files import atomic_write
 from planefold.data.cells import Array
+from planefold.data.splits import split_rows
 from planefold.data.tables import Table
 
 
@@ -125,7 +126,9 @@ def load_example(name: str) -> tuple[Table, str]:
     return Table(columns, name), example.target
 
 
-def save_example(name: str, path: str | os.PathLike[str]) -> Path:
+def save_example(
+    name: str, path: str | os.PathLike[str], *, holdout: str | os.PathLike[str] | None = None
+) -> tuple[Path, ...]:
     """Write an example as a CSV file, whole or not at all.
 
     Parameters
@@ -134,34 +137,31 @@ def save_example(name: str, path: str | os.PathLike[str]) -> Path:
         One of ``EXAMPLES``.
     path : path
         The file, or a folder that shall hold ``<name>.csv``.
+    holdout : path, optional
+        A second file for a fifth of the rows, which the first then lacks; always the same rows, each class
+        with its share.
 
     Returns
     -------
-    Path
-        Where it was written.
+    tuple of Path
+        What was written.
     """
-    table, _ = load_example(name)
+    table, target = load_example(name)
     goal = Path(path)
     if goal.is_dir():
         goal = goal / f"{name}.csv"
-    try:
-        _write_atomically(table, goal)
-    except OSError as error:
-        raise FileError(f"cannot write {goal}", details=str(error)) from error
-    return goal
+    if holdout is None:
+        _write(table, goal)
+        return (goal,)
+    classes = None if EXAMPLES[name].task == "regression" else table[target]
+    train, kept = split_rows(table.n_rows, test_size=0.2, y=classes, random_state=0)
+    _write(table.take(train), goal)
+    _write(table.take(kept), Path(holdout))
+    return goal, Path(holdout)
 
 
-def _write_atomically(table: Table, goal: Path) -> None:
-    # In the same folder, because a file can only be renamed within one disk.
-    handle, temporary = tempfile.mkstemp(prefix=f".{goal.name}.", suffix=".part", dir=goal.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(table.names)
-            writer.writerows(zip(*(values.tolist() for values in table.columns.values()), strict=True))
-        # mkstemp makes files that only the owner can read; others get what an ordinary new file has.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, goal)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def _write(table: Table, goal: Path) -> None:
+    with atomic_write(goal, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.names)
+        writer.writerows(zip(*(column.tolist() for column in table.columns.values()), strict=True))

@@ -107,7 +107,7 @@ def check_still_improving(run: Run, schema: Any = None) -> Finding | None:
     losses = _column(run, "train_loss") if losses is None else losses
     if losses is None or len(losses) < 8:
         return None
-    tail = losses[-max(len(losses) // 4, 4):]
+    tail = losses[-max(len(losses) // 4, 4) :]
     gain = float(np.mean(tail[: len(tail) // 2]) - np.mean(tail[len(tail) // 2 :]))
     reach = _learnable(run, float(np.min(losses)))
     noise = float(np.std(np.diff(tail))) / np.sqrt(len(tail))

@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planefold.engine.loop import train
     from planefold.engine.objectives import OBJECTIVES, Objective
     from planefold.engine.optimizers import OPTIMIZERS
     from planefold.engine.plan import Plan
     from planefold.engine.run import Epoch, Run
     from planefold.engine.sources import Rows
-    from planefold.engine.train import train
 
 # Loaded on first use: a Run is read by programs that have no need of torch.
 _HOME = {
@@ -22,7 +22,7 @@ _HOME = {
     "Plan": "plan",
     "Rows": "sources",
     "Run": "run",
-    "train": "train",
+    "train": "loop",
 }
 
 __all__ = ["OBJECTIVES", "OPTIMIZERS", "Epoch", "Objective", "Plan", "Rows", "Run", "train"]

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 
 from planefold.core.errors import ParameterError, show
+
+# Multiply-adds of a step up to which one thread is used. A second one would save a fifth of the time on an
+# idle machine (benchmarks/threads.py) and cost many times that on a busy one, where threads wait for each other.
+ONE_THREAD_UP_TO = 50_000_000
 
 
 def find_device(device: str) -> torch.device:
@@ -33,3 +40,21 @@ def find_device(device: str) -> torch.device:
             hint="device='auto' takes a GPU if there is one, and the CPU if not",
         ) from error
     return found
+
+
+@contextlib.contextmanager
+def threads_for(multiply_adds: int) -> Iterator[None]:
+    """Use one thread while steps are small, and put the number back afterwards.
+
+    Parameters
+    ----------
+    multiply_adds : int
+        Work of one forward pass: rows of a batch times parameters.
+    """
+    before = torch.get_num_threads()
+    if multiply_adds <= ONE_THREAD_UP_TO:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

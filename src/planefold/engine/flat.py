@@ -18,13 +18,19 @@ class FlatParameters:
         first = self.parameters[0]
         self.theta = torch.empty(sum(p.numel() for p in self.parameters), dtype=first.dtype, device=first.device)
         self.gradient = torch.zeros_like(self.theta)
+        self._windows: dict[int, slice] = {}
         start = 0
         for p in self.parameters:
             window = slice(start, start + p.numel())
+            self._windows[id(p)] = window
             self.theta[window] = p.detach().reshape(-1)
             p.data = self.theta[window].view_as(p)
             p.grad = self.gradient[window].view_as(p)
-            start += p.numel()
+            start = window.stop
+
+    def window(self, parameter: nn.Parameter) -> slice:
+        """Return where in the vectors a parameter lies."""
+        return self._windows[id(parameter)]
 
     def release(self) -> None:
         """Give each parameter its own memory again and drop the gradients."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from planefold.engine.sources import Rows
 from planefold.networks.mlp import MLP
 
 N_PROBE = 256  # rows on which units are watched: dead on that many is dead for practical purposes
+PROBE_EVERY = 5  # epochs: dead units stay dead, and a pass of the probe in every epoch would cost a tenth of the time
 
 
 class HealthFigures(TypedDict):
@@ -28,50 +30,42 @@ class Health:
 
     def __init__(self, net: MLP, flat: FlatParameters, rows: Rows) -> None:
         self.net, self.flat = net, flat
-        self.probe, _, _ = rows.take(slice(0, N_PROBE))
+        # Rows from the whole table, which may be sorted.
+        places = np.linspace(0, len(rows.y) - 1, min(len(rows.y), N_PROBE))
+        self.probe, _, _ = rows.take(places.astype(np.int64))
         self.before = torch.empty_like(flat.theta)
-        self.weights = [p.data for p in net.coefs]
-        places = {p.data_ptr(): start for p, start in zip(flat.parameters, _starts(flat), strict=True)}
-        self.windows = [slice(places[w.data_ptr()], places[w.data_ptr()] + w.numel()) for w in self.weights]
+        self.windows = [flat.window(coef) for coef in net.coefs]
+        self.dead_share: tuple[float, ...] = ()
 
     def before_step(self) -> None:
         """Remember the weights, to see how far the step goes."""
         self.before.copy_(self.flat.theta)
 
-    def after_step(self) -> HealthFigures:
-        """Measure the step that was made."""
-        gradients, sizes, ratios = [], [], []
+    def after_step(self, epoch: int) -> HealthFigures:
+        """Measure the step that was made last in the epoch of that number."""
+        gradient, after = self.flat.gradient, self.flat.theta
+        figures = []
         for window in self.windows:
-            weight, old = self.flat.theta[window], self.before[window]
-            size = old.norm()
-            gradients.append(_rms(self.flat.gradient[window]))
-            sizes.append(_rms(weight))
-            ratios.append((weight - old).norm() / size.clamp_min(torch.finfo(size.dtype).tiny))
+            old, new = self.before[window], after[window]
+            length = old.norm().clamp_min(torch.finfo(old.dtype).tiny)
+            figures.append(torch.stack([_rms(gradient[window]), _rms(new), (new - old).norm() / length]))
+        gradient_norm, weight_norm, update_ratio = torch.stack(figures, dim=1).tolist()
+        if epoch == 1 or epoch % PROBE_EVERY == 0:
+            self.dead_share = self._dead()
         return {
-            "gradient_norm": _floats(gradients),
-            "weight_norm": _floats(sizes),
-            "update_ratio": _floats(ratios),
-            "dead_share": self._dead(),
+            "gradient_norm": tuple(gradient_norm),
+            "weight_norm": tuple(weight_norm),
+            "update_ratio": tuple(update_ratio),
+            "dead_share": self.dead_share,
         }
 
     def _dead(self) -> tuple[float, ...]:
-        if self.net.spec.activation != "relu":
+        if self.net.spec.activation != "relu" or not self.net.spec.hidden_layer_sizes:
             return ()
         with torch.inference_mode():
-            return _floats([(a <= 0).all(dim=-2).to(a.dtype).mean() for a in self.net.hidden(self.probe)])
-
-
-def _starts(flat: FlatParameters) -> list[int]:
-    starts, total = [], 0
-    for p in flat.parameters:
-        starts.append(total)
-        total += p.numel()
-    return starts
+            shares = [(a.amax(dim=-2) <= 0).double().mean() for a in self.net.hidden(self.probe)]
+            return tuple(torch.stack(shares).tolist())
 
 
 def _rms(x: Tensor) -> Tensor:
-    return x.square().mean().sqrt()
-
-
-def _floats(values: list[Tensor]) -> tuple[float, ...]:
-    return tuple(torch.stack(values).tolist()) if values else ()
+    return x.norm() / x.numel() ** 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,16 @@ from scipy.optimize import minimize
 
 from planefold.engine.flat import FlatParameters
 from planefold.engine.objectives import Objective
+from planefold.engine.penalties import L2
 from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch
 from planefold.engine.sources import Rows
 from planefold.networks.mlp import MLP
+
+Floats = NDArray[np.float64]
+
+# How SciPy's solver says why it ended; anything else is a line search that found no lower point.
+_REASONS = {0: "converged", 1: "max_iter", 99: "callback"}
 
 
 def minimize_lbfgs(
@@ -25,13 +32,15 @@ def minimize_lbfgs(
     objective: Objective,
     plan: Plan,
     callbacks: Sequence[Callable[[Epoch], object]] = (),
+    judge: Callable[[MLP], tuple[float, float | None]] | None = None,
 ) -> tuple[list[Epoch], str]:
     """Minimise loss and penalty over all rows; one "epoch" of the history is one iteration.
 
     Notes
     -----
     SciPy computes in float64 whatever the network's type is; the loss and the gradient are computed in
-    the network's type. Several members are minimised together: their objectives are added up.
+    the network's type. Several members are minimised together: their objectives are added up. Held-out
+    rows are judged for the record and decide nothing.
 
     References
     ----------
@@ -40,38 +49,50 @@ def minimize_lbfgs(
     """
     X, y, weights = rows.all()
     total = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)
+    penalty = L2(net, plan.alpha)
     epochs: list[Epoch] = []
-    last: dict[str, float] = {}
-    clock = [time.perf_counter()]
+    tried = (0.0, 0.0)  # loss and objective at the point that was tried last
+    reached = flat.theta.clone()  # the point of the last iteration
+    started = time.perf_counter()
 
-    def value_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def value_and_gradient(theta: Floats) -> tuple[float, Floats]:
+        nonlocal tried
         flat.theta.copy_(torch.from_numpy(theta))
         flat.gradient.zero_()
         losses = objective.loss(net(X), y, weights)
-        squares = sum(w.square().sum(dim=(1, 2)) for w in net.penalized())
-        objectives = losses + 0.5 * plan.alpha * squares / total
-        objectives.sum().backward()  # type: ignore[no-untyped-call]
-        last["train_loss"], last["objective"] = float(losses.mean()), float(objectives.mean())
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        objectives = losses.detach() + penalty.add_gradient(total)
+        tried = float(losses.mean()), float(objectives.mean())
         return float(objectives.sum()), flat.gradient.cpu().numpy().astype(np.float64)
 
-    def iteration_ends(theta: NDArray[np.float64]) -> None:
+    def iteration_ends(theta: Floats) -> None:
+        # The point that a line search tries last is the one that it takes: `tried` and the network belong to it.
+        nonlocal started
+        reached.copy_(torch.from_numpy(theta))
+        val_loss, val_score = (None, None) if judge is None else judge(net)
         now = time.perf_counter()
-        epochs.append(Epoch(epoch=len(epochs) + 1, seconds=now - clock[0], **last))
-        clock[0] = now
-        if any(callback(epochs[-1]) is True for callback in callbacks):
+        epochs.append(
+            Epoch(
+                epoch=len(epochs) + 1,
+                train_loss=tried[0],
+                objective=tried[1],
+                val_loss=val_loss,
+                val_score=val_score,
+                seconds=now - started,
+            )
+        )
+        started = now
+        if any([callback(epochs[-1]) is True for callback in callbacks]):
             raise StopIteration
 
     start = flat.theta.cpu().numpy().astype(np.float64)
+    options: Any = {"maxfun": plan.max_fun, "maxiter": plan.max_iter, "gtol": plan.tol}
     try:
         result = minimize(
-            value_and_gradient,
-            start,
-            method="L-BFGS-B",
-            jac=True,
-            callback=iteration_ends,
-            options={"maxfun": plan.max_fun, "maxiter": plan.max_iter, "gtol": plan.tol},
+            value_and_gradient, start, method="L-BFGS-B", jac=True, callback=iteration_ends, options=options
         )
     except KeyboardInterrupt:
-        return epochs, "interrupted"  # theta holds the last point that was tried
+        flat.theta.copy_(reached)
+        return epochs, "interrupted"
     flat.theta.copy_(torch.from_numpy(result.x))
-    return epochs, {0: "converged", 1: "max_iter", 99: "callback"}.get(result.status, "line_search")
+    return epochs, _REASONS.get(result.status, "line_search")

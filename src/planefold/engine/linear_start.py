@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from planefold.networks.mlp import MLP
 
 Floats = NDArray[np.float64]
 Model = tuple[Floats, Floats]  # coef of shape (n_features, n_outputs), intercept of shape (n_outputs,)
+Path = dict[float, Model]  # the model at each strength of the penalty
 
 RIDGE_STRENGTHS = np.logspace(-4, 4, 17)
 LOGISTIC_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # scikit-learn's C: from strong to weak
+POISSON_STRENGTHS = (10.0, 1.0, 0.1, 0.01, 1e-3)
 MAX_ROWS = 10_000  # a linear model is known well enough from that many
 
 
@@ -30,7 +33,8 @@ class LinearStart:
         squared_error gives ridge regression, the cross-entropies penalised logistic regression, poisson
         penalised Poisson regression.
     rows, validation : Rows
-        As in :func:`planefold.engine.train`; each member's model comes from its own rows.
+        As in :func:`planefold.engine.train`; each member's model comes from its own rows. Weights count rows,
+        as in scikit-learn: a row of weight 2 is the same as two rows.
     n_members : int, optional
         Default: as many as ``rows`` has windows for.
 
@@ -50,15 +54,17 @@ class LinearStart:
             n_members = 1 if rows.members is None else len(rows.members)
         shared = rows.members is None and validation is not None and validation.members is None
         n_models = 1 if rows.members is None and (validation is None or shared) else n_members
-        solve = {"squared_error": _ridge, "poisson": _poisson}.get(objective.name, _logistic)
+        solve = _SOLVERS[objective.name]
         paths = [solve(*_member(rows, m)) for m in range(n_models)]  # of each member: strength -> model
         strengths = list(paths[0])
         if validation is None:
             chosen, self.loss = strengths[len(strengths) // 2], float("nan")
         else:
             judges = [_member(validation, m) for m in range(n_models)]
-            losses = {s: float(np.mean([_loss(objective, path[s], seen) for path, seen in zip(paths, judges, strict=True)]))
-                      for s in strengths}
+            losses = {
+                s: float(np.mean([_loss(objective, path[s], seen) for path, seen in zip(paths, judges, strict=True)]))
+                for s in strengths
+            }
             chosen = min(strengths, key=losses.__getitem__)
             self.loss = losses[chosen]
         self.models = [path[chosen] for path in paths] * (n_members // n_models)
@@ -93,37 +99,54 @@ def _loss(objective: Objective, model: Model, seen: Any) -> float:
     return float(objective.loss(outputs, torch.from_numpy(y), torch.from_numpy(w)))
 
 
-def _ridge(X: Floats, y: Floats, w: Floats) -> dict[float, Model]:
-    """Solve ``(X'WX + s/n I) b = X'Wy`` around the weighted means, for all strengths from one decomposition."""
-    w = w / w.sum()
-    x_mean, y_mean = w @ X, w @ y
-    weighted = (X - x_mean) * w[:, None]
-    values, vectors = np.linalg.eigh(weighted.T @ (X - x_mean))
-    right = vectors.T @ (weighted.T @ (y - y_mean))
+def _ridge(X: Floats, y: Floats, w: Floats) -> Path:
+    """Solve ``(X'WX + s I) b = X'Wy`` around the weighted means, for all strengths s from one decomposition."""
+    x_mean, y_mean = np.average(X, axis=0, weights=w), np.average(y, axis=0, weights=w)
+    root = np.sqrt(w)[:, None]
+    A, b = root * (X - x_mean), root * (y - y_mean)
+    if len(A) < A.shape[1]:  # fewer rows than columns: the small matrix is A A'
+        values, left = np.linalg.eigh(A @ A.T)
+        to_coef, right = A.T @ left, left.T @ b
+    else:
+        values, to_coef = np.linalg.eigh(A.T @ A)
+        right = to_coef.T @ (A.T @ b)
     path = {}
     for strength in RIDGE_STRENGTHS:
-        coef = vectors @ (right / (np.maximum(values, 0) + strength / len(X))[:, None])
+        coef = to_coef @ (right / (np.maximum(values, 0) + strength)[:, None])
         path[float(strength)] = (coef, y_mean - x_mean @ coef)
     return path
 
 
-def _logistic(X: Floats, y: Floats, w: Floats) -> dict[float, Model]:
-    """Fit penalised logistic regressions from the strongest penalty to the weakest, each from the one before."""
+def _softmax_regression(X: Floats, y: Floats, w: Floats) -> Path:
+    """Fit one model of all classes, each strength from the one before."""
+    n_classes = y.shape[1]
+    path = _logistic_path(X, y.argmax(axis=1), w, n_classes)
+    if n_classes > 2:
+        return path
+    # Of two classes scikit-learn keeps one column, the difference of the two.
+    half = np.array([[-0.5, 0.5]])
+    return {strength: (coef * half, (intercept * half).ravel()) for strength, (coef, intercept) in path.items()}
+
+
+def _logistic(X: Floats, y: Floats, w: Floats) -> Path:
+    """Fit one model of yes or no for each column of y."""
+    paths = [_logistic_path(X, (column > 0.5).astype(int), w, 2) for column in y.T]
+    return {s: (np.hstack([p[s][0] for p in paths]), np.concatenate([p[s][1] for p in paths])) for s in paths[0]}
+
+
+def _logistic_path(X: Floats, labels: NDArray[Any], w: Floats, n_classes: int) -> Path:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    one_hot = y.shape[1] > 1 and np.allclose(y.sum(axis=1), 1)
-    problems = [(y.argmax(axis=1), y.shape[1])] if one_hot else [((column > 0.5).astype(int), 2) for column in y.T]
-    w = w / w.mean()  # the penalty shall not depend on the unit of the weights
-    tasks = [(LogisticRegression(warm_start=True, max_iter=200, tol=1e-3), _all_classes(X, label, w, n_classes))
-             for label, n_classes in problems]
+    X, labels, w = _all_classes(X, labels, w, n_classes)
+    model = LogisticRegression(warm_start=True, max_iter=200, tol=1e-3)
     path = {}
     for strength in LOGISTIC_STRENGTHS:
         with warnings.catch_warnings():
             # A start need not be the optimum: training goes on from there.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            fits = [model.set_params(C=strength).fit(*data[:2], sample_weight=data[2]) for model, data in tasks]
-        path[strength] = (np.vstack([fit.coef_ for fit in fits]).T, np.concatenate([fit.intercept_ for fit in fits]))
+            model.set_params(C=strength).fit(X, labels, sample_weight=w)
+        path[strength] = (model.coef_.T.copy(), model.intercept_.copy())
     return path
 
 
@@ -133,15 +156,27 @@ def _all_classes(X: Floats, labels: NDArray[Any], w: Floats, n_classes: int) -> 
     if not len(absent):
         return X, labels, w
     rows = np.repeat(X.mean(axis=0, keepdims=True), len(absent), axis=0)
-    return np.vstack([X, rows]), np.concatenate([labels, absent]), np.concatenate([w, np.full(len(absent), 1e-3)])
+    faint = np.full(len(absent), 1e-3 * w.mean())
+    return np.vstack([X, rows]), np.concatenate([labels, absent]), np.concatenate([w, faint])
 
 
-def _poisson(X: Floats, y: Floats, w: Floats) -> dict[float, Model]:
+def _poisson(X: Floats, y: Floats, w: Floats) -> Path:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import PoissonRegressor
 
     path = {}
-    for strength in (10.0, 1.0, 0.1, 0.01, 1e-3):
-        models = [PoissonRegressor(alpha=strength, max_iter=300).fit(X, column, sample_weight=w) for column in y.T]
+    for strength in POISSON_STRENGTHS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # as above
+            models = [PoissonRegressor(alpha=strength, max_iter=300).fit(X, column, sample_weight=w) for column in y.T]
         coef = np.column_stack([model.coef_ for model in models])
         path[strength] = (coef, np.array([model.intercept_ for model in models]))
     return path
+
+
+_SOLVERS: dict[str, Callable[[Floats, Floats, Floats], Path]] = {
+    "squared_error": _ridge,
+    "poisson": _poisson,
+    "binary_log_loss": _logistic,
+    "log_loss": _softmax_regression,
+}

@@ -38,11 +38,12 @@ class Objective:
     out_activation: str
 
     def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-        """Weighted mean loss of each member, shape (n_members,)."""
+        """Weighted mean loss of each member, shape (n_members,); 0 where all rows of a member weigh 0."""
         rows = self.row_loss(outputs, targets)
         if weights is None:
             return rows.mean(dim=-1)
-        return (rows * weights).sum(dim=-1) / weights.sum(dim=-1)
+        # Not 0 / 0: a member that has fewer rows than others meets batches of nothing but padding.
+        return (rows * weights).sum(dim=-1) / weights.sum(dim=-1).clamp_min(torch.finfo(rows.dtype).tiny)
 
     def trivial_loss(self, targets: Tensor, weights: Tensor | None) -> float:
         """Loss of the best constant prediction for ``targets`` of shape (n_samples, n_outputs)."""

@@ -27,7 +27,8 @@ class Plan:
         An epoch that lowers the loss by less than ``tol`` counts as no improvement; more than
         ``n_iter_no_change`` of them in a row end the training.
     restore_best : bool
-        Keep the weights of the epoch with the lowest validation loss, each member its own.
+        Keep the weights of the epoch with the lowest validation loss: one epoch for all members, that of
+        the lowest mean.
     """
 
     solver: str = "adam"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
+
+from planefold.core.errors import unknown_choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,8 @@ class Epoch:
         Per layer, root mean square of the gradient and of the weights, and the length of the last step
         relative to the length of the weights, after the epoch's last step.
     dead_share : tuple of float
-        Per hidden layer, share of the units that are zero (relu) on every probe row.
+        Per hidden layer, share of the units that are zero (relu) on every probe row, as last measured:
+        in the first epoch and every fifth.
     """
 
     epoch: int
@@ -59,15 +64,16 @@ class Run:
     Parameters
     ----------
     epochs : tuple of Epoch
-        In order. `run["val_loss"]` gives one column of them as an array.
+        In order. ``run["val_loss"]`` gives one column of them as an array.
     objective : str
         Name of the loss, for example ``"squared_error"``.
     solver, device : str
         The optimiser and the device that was used, for example ``"adam"`` and ``"cpu"``.
     stopped_because : str
-        ``"max_iter"``, ``"no_improvement"``, ``"converged"``, ``"interrupted"`` or ``"diverged"``.
+        ``"max_iter"``, ``"no_improvement"``, ``"callback"``, ``"interrupted"`` or ``"diverged"``; of lbfgs also
+        ``"converged"``, and ``"line_search"`` when no step was found that lowers the objective.
     best_epoch : int or None
-        Epoch with the lowest validation loss.
+        Epoch with the lowest validation loss (0 is the start); None without validation.
     restored_best : bool
         True when the weights that were kept are those of the best epoch, not of the last.
     n_train, n_val : int
@@ -96,8 +102,8 @@ class Run:
 
     @property
     def n_epochs(self) -> int:
-        """Number of passes over the training rows."""
-        return len(self.epochs)
+        """Number of passes over the training rows; the state before training is none."""
+        return sum(epoch.epoch > 0 for epoch in self.epochs)
 
     @property
     def seconds(self) -> float:
@@ -105,8 +111,17 @@ class Run:
         return sum(epoch.seconds for epoch in self.epochs)
 
     def __getitem__(self, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """One column of the history, a row an epoch; missing values are nan."""
+        """One column of the history, a row an epoch; missing values are nan.
+
+        A figure of each layer has the shape (n_epochs, n_layers).
+        """
+        names = [f.name for f in fields(Epoch)]
+        if name not in names:
+            raise unknown_choice("column", name, names)
         values = [getattr(epoch, name) for epoch in self.epochs]
+        if any(isinstance(value, tuple) for value in values):
+            columns = list(itertools.zip_longest(*values, fillvalue=np.nan))
+            return np.array(columns, dtype=float).T.reshape(len(values), len(columns))
         return np.array([np.nan if value is None else value for value in values], dtype=float)
 
     def to_lines(self) -> Iterator[str]:
@@ -119,9 +134,12 @@ class Run:
     @classmethod
     def from_lines(cls, lines: Iterable[str]) -> Run:
         """Read what :meth:`to_lines` wrote."""
-        records = [json.loads(line) for line in lines if line.strip()]
-        epochs = tuple(
-            Epoch(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
-            for record in records[1:]
-        )
-        return cls(epochs=epochs, **records[0])
+        whole, *epochs = (json.loads(line) for line in lines if line.strip())
+        return cls(epochs=tuple(Epoch(**{k: _read(k, v) for k, v in epoch.items()}) for epoch in epochs), **whole)
+
+
+def _read(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(math.nan if entry is None else entry for entry in value)
+    # Where a loss is always known, null stands for nan or infinity: strict JSON has neither.
+    return math.nan if value is None and name in ("train_loss", "objective") else value

@@ -37,7 +37,7 @@ class Rows:
 
     @property
     def n_rows(self) -> int:
-        """Rows that one member sees."""
+        """Rows that one member sees; where they see unequally many, the most."""
         return int(self.y.shape[0] if self.members is None else self.members.shape[1])
 
     @property
@@ -58,12 +58,12 @@ class Rows:
         return self._dense(rows), self.y[rows], weights
 
     def _dense(self, rows: Tensor | slice) -> Tensor:
-        if not sparse.issparse(self.X):
-            return self.X[rows]  # type: ignore[no-any-return]
-        if isinstance(rows, slice):
-            return torch.as_tensor(self.X[rows].toarray(), dtype=self.dtype, device=self.y.device)
-        picked = self.X[rows.cpu().numpy().ravel()].toarray()
-        return torch.as_tensor(picked, dtype=self.dtype, device=self.y.device).reshape(*rows.shape, -1)
+        X: Any = self.X
+        if not sparse.issparse(X):
+            return X[rows]  # type: ignore[no-any-return]
+        picked = X[rows if isinstance(rows, slice) else rows.cpu().numpy().ravel()].toarray()
+        dense = torch.as_tensor(picked, dtype=self.dtype, device=self.y.device)
+        return dense if isinstance(rows, slice) else dense.reshape(*rows.shape, -1)
 
     def all(self) -> Batch:
         """Return every row at once."""
@@ -80,7 +80,16 @@ class Shuffled:
     @property
     def n_batches(self) -> int:
         """Iterations of one epoch."""
-        return -(-self.rows.n_rows // self.batch_size)
+        return len(self._starts)
+
+    @property
+    def _starts(self) -> range:
+        return range(0, self.rows.n_rows, self.batch_size)
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return how many rows, without padding, each batch of the last epoch held: (n_batches, n_members or 1)."""
+        present = np.atleast_2d(self._order >= 0).astype(np.int64)
+        return np.add.reduceat(present, self._starts, axis=1).T
 
     def epoch(self, random_state: np.random.RandomState) -> Iterator[Batch]:
         """Yield the batches of one pass.
@@ -94,5 +103,5 @@ class Shuffled:
                 places = np.arange(self.rows.n_rows)
                 random_state.shuffle(places)
                 line[:] = line[places]
-        for start in range(0, self.rows.n_rows, self.batch_size):
+        for start in self._starts:
             yield self.rows.take(self._order[..., start : start + self.batch_size])

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import nn
+from torch import Tensor
 
 from planefold.engine.plan import Plan
 
@@ -24,14 +23,10 @@ class Patience:
 
     def offer(self, loss: float) -> bool:
         """Take the loss of an epoch; tell whether the patience has run out."""
-        # not (a > b) but "unless a <= b": a loss that is nan is no improvement
-        self.count = 0 if loss <= self.best - self.tol and loss < math.inf else self.count + 1
-        self.best = min(self.best, loss) if loss == loss else self.best
-        return self.exhausted
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether the count is above the limit."""
+        # Written so that nan and infinity, for which every comparison fails, are no improvement.
+        improved = loss < math.inf and loss <= self.best - self.tol
+        self.count = 0 if improved else self.count + 1
+        self.best = loss if loss < self.best else self.best
         return self.count > self.limit
 
     def reset(self) -> None:
@@ -40,25 +35,20 @@ class Patience:
 
 
 class BestWeights:
-    """Keep the weights of the epoch in which the validation loss was lowest."""
+    """Keep the weights ``theta`` of the epoch in which the validation loss was lowest."""
 
-    def __init__(self, net: nn.Module) -> None:
-        self.net = net
-        self.kept = [p.detach().clone() for p in net.parameters()]
+    def __init__(self, theta: Tensor) -> None:
+        self.theta = theta
+        self.kept = theta.clone()
         self.loss = math.inf
         self.epoch = 0
 
     def offer(self, number: int, loss: float) -> None:
         """Take the validation loss of an epoch and keep the weights if it is the lowest so far."""
-        if not loss < self.loss:
-            return
-        self.loss, self.epoch = loss, number
-        with torch.no_grad():
-            for kept, p in zip(self.kept, self.net.parameters(), strict=True):
-                kept.copy_(p)
+        if loss < self.loss:
+            self.loss, self.epoch = loss, number
+            self.kept.copy_(self.theta)
 
     def restore(self) -> None:
-        """Put the kept weights back into the network."""
-        with torch.no_grad():
-            for kept, p in zip(self.kept, self.net.parameters(), strict=True):
-                p.copy_(kept)
+        """Put the kept weights back."""
+        self.theta.copy_(self.kept)

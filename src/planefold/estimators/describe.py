@@ -91,6 +91,8 @@ MORE_PARAMETERS = """\
         What turns a table into inputs; ``encoder_.inputs_`` says what each input is.
     net_ : planefold.networks.MLP
         The torch module.
+    target_name_ : str or None
+        What the target is called, where it came with a name.
     coefs_, intercepts_ : list of ndarray
         Weights and biases of each layer; of several members, those of the one wider network that is their
         mean.

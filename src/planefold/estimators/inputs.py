@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -336,8 +336,3 @@ def _varies(values: Array) -> bool:
         return False
     known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
     return bool(len(known) and known.min() < known.max())
-
-
-def as_sequence(value: Any) -> Sequence[Any]:
-    """Return a parameter that may be None as a sequence."""
-    return () if value is None else value

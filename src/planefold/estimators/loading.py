@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from planefold.data.targets import ClassTarget, NumberTarget
 from planefold.engine.run import Run
 from planefold.estimators.base import BaseMLP
 from planefold.estimators.mlp import MLPClassifier, MLPRegressor
+from planefold.estimators.parameters import MAX_LAYERS, MAX_PARAMETERS, dropout_rates
 from planefold.networks.mlp import MLP, MLPSpec
 from planefold.saving import Fold, finite_json, read_fold, write_fold
 
 ESTIMATORS: dict[str, type[BaseMLP]] = {cls.__name__: cls for cls in (MLPClassifier, MLPRegressor)}
 
-MAX_PARAMETERS = 500_000_000  # 2 GB of float32: what a file may ask for before its weights are looked at
+
+INFINITE = "infinity"  # JSON has none
 
 
 def save(model: BaseMLP, path: str | Path) -> Path:
@@ -67,12 +69,7 @@ def to_fold(model: BaseMLP) -> Fold:
         },
         "n_parameters": spec.n_parameters,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "planefold": planefold.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-        },
+        "versions": versions(),
     }
     prep = {} if encoder is None else encoder.to_json()
     return Fold(
@@ -86,8 +83,31 @@ def to_fold(model: BaseMLP) -> Fold:
     )
 
 
+def versions() -> dict[str, str]:
+    """Versions of what a model's numbers depend on."""
+    return {
+        "planefold": planefold.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Say which planefold, Python and libraries are running."""
+    return {
+        "planefold": planefold.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+    }
+
+
 def load(path: str | Path) -> Any:
     """Read a model that ``save`` wrote. It predicts bit for bit as the one that was saved.
+
+    It can be trained further (``partial_fit``, or ``fit`` with ``warm_start``), with an optimiser that starts
+    anew: what that remembered of the steps before is not in the file.
 
     Parameters
     ----------
@@ -108,9 +128,9 @@ def load(path: str | Path) -> Any:
     fold = read_fold(path)
     try:
         return from_fold(fold)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
-        if isinstance(error, ModelFileError):
-            raise
+    except ModelFileError:
+        raise
+    except Exception as error:  # whatever the file says, and however that fails here: the file is what is wrong
         raise ModelFileError(
             f"{path} is not a model that can be read",
             details=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no more is known'}",
@@ -122,18 +142,16 @@ def from_fold(fold: Fold) -> BaseMLP:
     """Build the estimator from the record that a file holds."""
     manifest = fold.manifest
     name = manifest.get("estimator")
-    if name not in ESTIMATORS:
+    if not isinstance(name, str) or name not in ESTIMATORS:
         raise ModelFileError(
             f"the file holds a model of the kind {show(name)}, which this planefold does not know",
             details="known kinds: " + ", ".join(ESTIMATORS),
         )
-    known = ESTIMATORS[name]._get_param_names()
-    parameters = {k: v for k, v in manifest["parameters"].items() if k in known}
-    model = ESTIMATORS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
+    model = ESTIMATORS[name](**_read_parameters(manifest["parameters"], ESTIMATORS[name]._get_param_names()))
     if fold.prep:
         model.encoder_ = TableEncoder.from_json({**fold.prep, "schema": fold.schema})
         if model.preprocess != "auto":
-            model.preprocess = TableEncoder(missing_values=model.encoder_.schema_.missing_values)
+            model.preprocess = _read_encoder(manifest["parameters"]["preprocess"], model.encoder_)
     else:
         model.encoder_ = None
         model.preprocess = None
@@ -142,15 +160,15 @@ def from_fold(fold: Fold) -> BaseMLP:
     model._target = (ClassTarget if isinstance(model, MLPClassifier) else NumberTarget).from_json(
         {key: value for key, value in target.items() if key != "name"}
     )
-    if target.get("name") is not None:
-        model.target_name_ = str(target["name"])
+    name = target.get("name")
+    model.target_name_ = None if name is None else str(name)
     model.net_ = _net(manifest["network"], fold.weights)
-    _refuse_misfits(model)
     model.run_ = Run.from_lines(fold.history)
     fitted = manifest["fitted"]
     model.n_features_in_ = int(fitted["n_features_in"])
     if fitted["feature_names_in"] is not None:
-        model.feature_names_in_ = np.array(fitted["feature_names_in"], dtype=object)
+        model.feature_names_in_ = np.array([str(name) for name in fitted["feature_names_in"]], dtype=object)
+    _refuse_misfits(model)
     model._restore_curves(fitted)
     return model
 
@@ -165,10 +183,14 @@ def _net(described: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any
         n_members=int(described["n_members"]),
         skip=bool(described["skip"]),
     )
-    if min(spec.layer_units) < 1 or spec.n_members < 1 or spec.n_parameters > MAX_PARAMETERS:
+    if len(spec.hidden_layer_sizes) > MAX_LAYERS or min(*spec.layer_units, spec.n_members) < 1:
+        raise ModelFileError("the file describes a network that cannot be", details=f"layers: {spec.layer_units}")
+    if spec.n_parameters > MAX_PARAMETERS:
         raise ModelFileError(
-            f"the file describes a network of {spec.n_parameters:,} parameters", details=f"layers: {spec.layer_units}"
+            f"the file describes a network of {spec.n_parameters:,} parameters",
+            details=f"layers: {spec.layer_units}, {spec.n_members} members; at most {MAX_PARAMETERS:,} parameters",
         )
+    dropout_rates(spec.dropout, len(spec.hidden_layer_sizes))
     held = sum(array.size for array in weights.values())
     if held != spec.n_parameters:  # before any memory is taken for the network
         raise ModelFileError(
@@ -184,32 +206,77 @@ def _net(described: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any
 
 
 def _refuse_misfits(model: BaseMLP) -> None:
-    spec = model.net_.spec
-    n_inputs = len(model.encoder_.inputs_) if model.encoder_ is not None else spec.n_features
+    """Refuse a file whose parts are each fine and do not belong together."""
+    spec, n_columns = model.net_.spec, model.n_features_in_
+    n_inputs = len(model.encoder_.inputs_) if model.encoder_ is not None else n_columns
     if n_inputs != spec.n_features:
         raise ModelFileError(f"the preparation makes {n_inputs} inputs, the network takes {spec.n_features}")
+    if model.encoder_ is not None and model.encoder_.n_features_in_ != n_columns:
+        raise ModelFileError(f"the schema has {model.encoder_.n_features_in_} columns, the model has {n_columns}")
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None and len(names) != n_columns:
+        raise ModelFileError(f"the file has names for {len(names)} columns, the model has {n_columns}")
     n_targets = model._n_target_outputs()
     if n_targets != spec.n_outputs:
         raise ModelFileError(f"the target needs {n_targets} outputs, the network has {spec.n_outputs}")
+    if model.run_.objective not in _objectives_of(model):
+        raise ModelFileError(f"the history is of a training with the loss {show(model.run_.objective)}")
+
+
+def _objectives_of(model: BaseMLP) -> tuple[str, ...]:
+    return (model._objective_name,) if isinstance(model, MLPClassifier) else model._losses
+
+
+# ---------------------------------------------------------------------------------------------- parameters
 
 
 def _parameters(model: BaseMLP) -> dict[str, Any]:
-    """Return the constructor's parameters as JSON data; what only matters in training and is code is left out."""
-    kept = {}
-    for name, value in model.get_params(deep=False).items():
-        if name == "callbacks" or (name == "random_state" and isinstance(value, np.random.RandomState)):
-            continue
-        if name == "preprocess":
-            kept[name] = value if isinstance(value, str) or value is None else "encoder"
-        elif name == "class_weight" and isinstance(value, Mapping):
-            continue  # its keys may be numbers, which are no JSON keys; a loaded model only needs it to train anew
-        elif isinstance(value, np.ndarray | list | tuple):
-            kept[name] = [v.item() if isinstance(v, np.generic) else v for v in value]
-        else:
-            kept[name] = value.item() if isinstance(value, np.generic) else value
-    if kept.get("n_iter_no_change") == float("inf"):
-        kept["n_iter_no_change"] = int(model.max_iter)  # JSON has no infinity, and this means the same
-    return kept
+    """Return the constructor's parameters as JSON data; what is code (callbacks, a random stream) is left out."""
+    return {
+        name: _plain(name, value)
+        for name, value in model.get_params(deep=False).items()
+        if name != "callbacks" and not (name == "random_state" and not isinstance(value, int | np.integer | None))
+    }
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "preprocess" and isinstance(value, TableEncoder):
+        return {key: _plain(key, entry) for key, entry in value.get_params().items()}
+    if name == "types" and value is not None:
+        return {str(column): str(kind) for column, kind in value.items()}
+    if name == "class_weight" and value is not None and not isinstance(value, str):
+        # Pairs: the labels may be numbers, which are no keys in JSON.
+        return [[_scalar(label), _scalar(weight)] for label, weight in value.items()]
+    if name == "device":
+        return str(value)
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_scalar(entry) for entry in value]
+    value = _scalar(value)
+    return INFINITE if value == float("inf") else value
+
+
+def _scalar(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _read_parameters(written: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for name in set(known) & set(written):
+        value = written[name]
+        if name == "class_weight" and isinstance(value, list):
+            value = {label: weight for label, weight in value}
+        elif isinstance(value, list):
+            value = tuple(value)
+        parameters[name] = float("inf") if value == INFINITE else value
+    return parameters
+
+
+def _read_encoder(written: Any, fitted: TableEncoder) -> TableEncoder:
+    """Build what `preprocess` was, for a later fit."""
+    if not isinstance(written, dict):
+        return TableEncoder(missing_values=fitted.schema_.missing_values)
+    known = set(TableEncoder._get_param_names()) & set(written)
+    return TableEncoder(**{name: tuple(v) if isinstance(v := written[name], list) else v for name in known})
 
 
 def _card(model: BaseMLP) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from planefold.estimators.base import Array, BaseMLP, take_target
 from planefold.estimators.describe import documented
 
 # With these values the estimators behave as scikit-learn's: one network, on the numbers as they are.
-SKLEARN_DEFAULTS: Mapping[str, Any] = {
+SKLEARN_DEFAULTS: Mapping[str, Any] = MappingProxyType({
     "hidden_layer_sizes": (100,),
     "learning_rate": "constant",
     "learning_rate_init": 0.001,
@@ -32,7 +33,7 @@ SKLEARN_DEFAULTS: Mapping[str, Any] = {
     "skip": None,
     "dropout": 0.0,
     "preprocess": None,
-}
+})  # fmt: skip
 
 
 def _is_stochastic(model: BaseMLP) -> bool:
@@ -43,22 +44,22 @@ def _is_stochastic(model: BaseMLP) -> bool:
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     """Multilayer perceptrons that tell classes apart: two, more, or several labels at once.
 
-    Every parameter and fitted attribute of scikit-learn's ``MLPClassifier`` is here with its name and
-    meaning. The defaults are others: tables are prepared as they come, ``n_members`` small networks are
-    trained side by side, each holding out other rows to know when to stop, and each starts from the
-    linear solution. ``MLPClassifier(**SKLEARN_DEFAULTS)`` behaves as scikit-learn's.
+        Every parameter and fitted attribute of scikit-learn's ``MLPClassifier`` is here with its name and
+        meaning. The defaults are others: tables are prepared as they come, ``n_members`` small networks are
+        trained side by side, each holding out other rows to know when to stop, and each starts from the
+        linear solution. ``MLPClassifier(**SKLEARN_DEFAULTS)`` behaves as scikit-learn's.
 
-{parameters}
+    {parameters}
 
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> model = MLPClassifier(random_state=0).fit(X, y)
-    >>> model.predict(X[:2])
-    array([0, 0])
-    >>> model.score(X, y) > 0.95
-    True
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True, as_frame=True)
+        >>> model = MLPClassifier(random_state=0).fit(X, y)
+        >>> model.predict(X[:2])
+        array([0, 0])
+        >>> model.score(X, y) > 0.95
+        True
     """
 
     loss = "log_loss"  # the only one: an attribute, as in scikit-learn, and no parameter
@@ -147,25 +148,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         classes : array-like of shape (n_classes,), optional
             All labels that will ever come; needed in the first call.
         """
-        first = not hasattr(self, "net_")
-        if first:
-            if classes is None:
-                raise ParameterError("classes must be passed on the first call to partial_fit.")
-            labels = class_target(y)
-            self._target = labels if labels.multilabel else class_target(classes)
-        elif classes is not None and not self._target.multilabel:
-            if not np.array_equal(np.unique(np.asarray(classes)), self._target.classes):
-                raise ParameterError(
-                    f"`classes={classes}` is not the same as on last call to partial_fit, was: {self.classes_}"
-                )
-        return self._fit_once(X, y, sample_weight)
+        if classes is None and not hasattr(self, "net_"):
+            raise ParameterError(
+                "classes must be passed on the first call to partial_fit.", hint="classes=numpy.unique(all_labels)"
+            )
+        if isinstance(self.class_weight, str):
+            raise ParameterError(
+                f"class_weight={self.class_weight!r} is not supported for partial_fit: one part does not show how "
+                "common the classes are",
+                hint="give the weights as a dict",
+            )
+        return self._fit_once(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> Array:
         """Predict a label for each row (with several labels a row: 0 or 1 for each).
 
         Parameters
         ----------
-        X : data frame, path of a CSV file, or array-like of shape (n_samples, n_features)
+        X : data frame, path of a CSV file, mapping of columns, or array-like of shape (n_samples, n_features)
 
         Returns
         -------
@@ -190,14 +190,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return np.log(self.predict_proba(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy on rows whose target is known.
+        """Return the share of rows whose label is predicted (with several labels a row: all of them).
 
         Parameters
         ----------
         X, y, sample_weight
             As in :meth:`fit`.
         """
-        X, y = take_target(X, y)
+        X, y = take_target(X, y, getattr(self, "encoder_", None))
         return float(accuracy_score(read_target(y), self.predict(X), sample_weight=sample_weight))
 
     # ---------------------------------------------------------------- what the common part asks for
@@ -212,8 +212,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _objective_name(self) -> str:
         return "binary_log_loss" if self._is_binary or self._target.multilabel else "log_loss"
 
-    def _find_target(self, y: Any) -> ClassTarget:
-        target = class_target(y)
+    def _learn_target(self, y: Array, label_names: list[str] | None, *, again: bool) -> None:
+        target = _class_target(y, label_names)
         # scikit-learn fits a single class, too; where its behaviour is asked for, so do we.
         if not target.multilabel and len(target.classes) < 2 and self.preprocess is not None:
             raise DataError(
@@ -221,14 +221,61 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 details="a classifier needs rows of at least two classes",
                 hint="is it the right column, or were the rows filtered?",
             )
-        return target
-
-    def _check_same_target(self, target: ClassTarget) -> None:
-        if not np.array_equal(target.classes, self._target.classes):
+        if not again:
+            self._target = target
+        elif not _same_classes(target, self._target):
             raise ParameterError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                f"Previously got {self._target.classes}, `y` has {target.classes}"
+                f"Previously got {self._target.classes}, `y` has {target.classes}",
+                hint="set warm_start=False to train a new network",
             )
+        self._learn_class_weights(y)
+
+    def _learn_target_in_parts(self, y: Array, label_names: list[str] | None, classes: Any, *, first: bool) -> None:
+        several = y.ndim == 2
+        if first:
+            self._target = _class_target(y, label_names) if several else class_target(classes, name="classes")
+        elif classes is not None and not several:
+            if not np.array_equal(class_target(classes, name="classes").classes, self._target.classes):
+                raise ParameterError(
+                    f"`classes={classes}` is not the same as on last call to partial_fit, was: {self.classes_}"
+                )
+        self._learn_class_weights(y)
+
+    def _learn_scale(self, y: Array) -> None:
+        """Classes have none."""
+
+    def _learn_class_weights(self, y: Array) -> None:
+        """Find the weight of each class, or of the 0 and the 1 of each label, from the rows there are."""
+        self._class_weights: Array | None = None
+        if self.class_weight is None:
+            return
+        if isinstance(self.class_weight, Mapping):
+            self._class_weights = self._chosen_class_weights(self.class_weight)
+        elif self._target.multilabel:
+            ones = y.sum(axis=0)
+            counts = np.column_stack([len(y) - ones, ones])
+            self._class_weights = len(y) / (2 * np.maximum(counts, 1))
+        else:
+            counts = np.bincount(self._target.encode(y), minlength=len(self._target.classes))
+            self._class_weights = len(y) / (len(counts) * np.maximum(counts, 1))
+
+    def _chosen_class_weights(self, weights: Mapping[Any, float]) -> Array:
+        labels = self._target.classes.tolist()
+        if self._target.multilabel:
+            raise ParameterError(
+                f"class_weight={show(dict(weights))} gives each row the weight of its class, and here each row has "
+                "several labels",
+                hint="use class_weight='balanced', or sample_weight in fit",
+            )
+        unknown = [label for label in weights if label not in labels]
+        if unknown:
+            raise ParameterError(
+                f"class_weight has a weight for {show(unknown[0])}, which is no class of the target",
+                details=f"classes: {listed(map(show, labels))}",
+                hint="a class that is left out has the weight 1",
+            )
+        return np.array([weights.get(label, 1.0) for label in labels], dtype=float)
 
     def _n_target_outputs(self) -> int:
         return 1 if self._is_binary else len(self._target.classes)
@@ -254,21 +301,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 "The least populated classes in y have only 1 member, which is too few. The minimum number of "
                 "groups for any class cannot be less than 2. Classes with too few members are: " + str(names),
                 details=f"rows of class {listed(alone)} cannot be both learned from and held out",
-                hint="leave these rows out, get more of them, or train without holding rows out: "
-                "early_stopping=False",
+                hint="leave these rows out, get more of them, or train without holding rows out: early_stopping=False",
             )
         return y
 
-    def _fit_weights(self, y: Array, sample_weight: Array | None) -> Array | None:
-        if self.class_weight is None:
-            return sample_weight
-        if isinstance(self.class_weight, Mapping):
-            unknown = [label for label in self.class_weight if label not in set(self._target.classes.tolist())]
-            if unknown:
-                raise ParameterError(f"class_weight has a weight for {show(unknown[0])}, which is no class of the "
-                                     "target", details=f"classes: {listed(self._target.classes)}")
-        weights = compute_sample_weight(self.class_weight, y)
-        return weights if sample_weight is None else weights * sample_weight
+    def _weigh(self, y: Array, weights: Array | None) -> Array | None:
+        """Multiply the weights of rows by those of their classes."""
+        if self._class_weights is None:
+            return weights
+        codes = self._target.encode(y)
+        if self._target.multilabel:
+            of_class = np.where(codes > 0, self._class_weights[:, 1], self._class_weights[:, 0]).prod(axis=1)
+        else:
+            of_class = self._class_weights[codes]
+        weighted = of_class if weights is None else of_class * weights
+        if not weighted.any():
+            raise ParameterError(
+                f"class_weight={show(self.class_weight)} gives every row the weight 0",
+                hint="at least one class needs a positive weight",
+            )
+        return np.asarray(weighted)
 
     def _decode(self, p: Array) -> Array:
         if self._target.multilabel:
@@ -301,19 +353,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     """Multilayer perceptrons that predict numbers, one or several a row.
 
-    Every parameter and fitted attribute of scikit-learn's ``MLPRegressor`` is here with its name and
-    meaning. The defaults are others: see :class:`MLPClassifier`. With ``preprocess`` the target is
-    standardised inside, so ``loss_`` is in units of the target's variance.
+        Every parameter and fitted attribute of scikit-learn's ``MLPRegressor`` is here with its name and
+        meaning. The defaults are others: see :class:`MLPClassifier`. With ``preprocess`` the target is
+        standardised inside, so ``loss_`` is in units of the target's variance.
 
-{parameters}
+    {parameters}
 
-    Examples
-    --------
-    >>> from sklearn.datasets import load_diabetes
-    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
-    >>> model = MLPRegressor(random_state=0).fit(X, y)
-    >>> model.score(X, y) > 0.5
-    True
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+        >>> model = MLPRegressor(random_state=0).fit(X, y)
+        >>> model.score(X, y) > 0.5
+        True
     """
 
     _losses = ("squared_error", "poisson")
@@ -401,8 +453,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             As in :meth:`fit`. The preparation of the columns, and the scale of the target, are learned from
             the first call's rows.
         """
-        if not hasattr(self, "net_"):
-            self._target = self._find_target(y)
         return self._fit_once(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
@@ -410,7 +460,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : data frame, path of a CSV file, or array-like of shape (n_samples, n_features)
+        X : data frame, path of a CSV file, mapping of columns, or array-like of shape (n_samples, n_features)
 
         Returns
         -------
@@ -419,14 +469,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return self._decode(self._predictions(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the coefficient of determination R^2 on rows whose target is known.
+        """Return the coefficient of determination R^2 (of several outputs their mean).
 
         Parameters
         ----------
         X, y, sample_weight
             As in :meth:`fit`.
         """
-        X, y = take_target(X, y)
+        X, y = take_target(X, y, getattr(self, "encoder_", None))
         return float(r2_score(read_target(y), self.predict(X), sample_weight=sample_weight))
 
     # ---------------------------------------------------------------- what the common part asks for
@@ -437,43 +487,50 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _objective_name(self) -> str:
         return self.loss
 
-    def _find_target(self, y: Any) -> NumberTarget:
+    def _learn_target(self, y: Array, label_names: list[str] | None, *, again: bool) -> None:
+        if not again:
+            self._learn_scale(y)
+        elif _n_columns(y) != self._n_target_outputs():
+            raise ParameterError(
+                f"warm_start needs as many outputs as before: there were {self._n_target_outputs()}, now there are "
+                f"{_n_columns(y)}",
+                hint="set warm_start=False to train a new network",
+            )
+
+    def _learn_target_in_parts(self, y: Array, label_names: list[str] | None, classes: Any, *, first: bool) -> None:
+        if first:
+            self._learn_scale(y)
+
+    def _learn_scale(self, y: Array) -> None:
+        """Find mean and scale of the target; later fits keep them, since the network's outputs are in their units."""
         target = number_target(y)
-        if self.loss == "poisson":
-            negative = np.flatnonzero(np.atleast_2d(np.asarray(y, dtype=float).T).min(axis=0) < 0)
-            if len(negative):
-                raise DataError(
-                    f"loss='poisson' needs a target of at least 0, row {negative[0] + 1} has "
-                    f"{show(np.asarray(y)[negative[0]])}",
-                    hint="loss='squared_error' takes any number",
-                )
         if self.preprocess is None or self.loss == "poisson":  # counts keep their scale: the link needs it
             ones = np.ones_like(target.mean)
-            return NumberTarget(mean=0 * ones, scale=ones, one_dimensional=target.one_dimensional)
-        return target
-
-    def _check_same_target(self, target: NumberTarget) -> None:
-        if target.mean.shape != self._target.mean.shape:
-            raise ParameterError(
-                f"warm_start needs as many outputs as before: there were {len(self._target.mean)}, "
-                f"now there are {len(target.mean)}"
-            )
+            target = NumberTarget(mean=0 * ones, scale=ones, one_dimensional=target.one_dimensional)
+        self._target = target
 
     def _n_target_outputs(self) -> int:
         return len(self._target.mean)
 
     def _encode_target(self, y: Array) -> Array:
-        return self._target.encode(y)
+        z = self._target.encode(y)
+        if self.loss == "poisson" and (z < 0).any():
+            row = int(np.argmax((z < 0).any(axis=1)))
+            raise DataError(
+                f"loss='poisson' needs a target of at least 0, row {row + 1} has {show(z[row].min())}",
+                hint="loss='squared_error' takes any number",
+            )
+        return z
 
     def _strata(self, y: Array) -> Array | None:
         return None
 
-    def _fit_weights(self, y: Array, sample_weight: Array | None) -> Array | None:
-        return sample_weight
+    def _weigh(self, y: Array, weights: Array | None) -> Array | None:
+        return weights
 
     def _decode(self, p: Array) -> Array:
         values = self._target.decode(p)
-        return values.astype(p.dtype) if self.preprocess is None else values
+        return values.astype(p.dtype) if self.encoder_ is None else values
 
     def _score(self, predictions: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
         """Return R^2 of each member on its held-out rows, averaged over the outputs."""
@@ -483,6 +540,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         unexplained = ((targets - predictions).square() * w[..., None]).sum(dim=-2)
         total = ((targets - mean).square() * w[..., None]).sum(dim=-2)
         return (1 - unexplained / total).mean(dim=-1)
+
+
+def _n_columns(y: Array) -> int:
+    return 1 if y.ndim == 1 else int(y.shape[1])
+
+
+def _class_target(y: Array, label_names: list[str] | None) -> ClassTarget:
+    target = class_target(y)
+    if target.multilabel and label_names and len(set(label_names)) == len(target.classes):
+        return dataclasses.replace(target, classes=np.array(label_names))
+    return target
+
+
+def _same_classes(new: ClassTarget, old: ClassTarget) -> bool:
+    if new.multilabel or old.multilabel:  # names matter to people only
+        return new.multilabel == old.multilabel and len(new.classes) == len(old.classes)
+    return np.array_equal(new.classes, old.classes)
 
 
 def _mean(values: Tensor, weights: Tensor | None) -> Tensor:

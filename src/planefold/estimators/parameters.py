@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 
 from planefold.core.errors import ParameterError, show, unknown_choice
 from planefold.data.encoder import ENCODINGS
@@ -15,35 +16,52 @@ from planefold.engine.plan import SCHEDULES, SOLVERS
 
 ACTIVATION_NAMES = ("identity", "logistic", "tanh", "relu", "leaky_relu")
 MAX_UNITS = 1_000_000  # a layer wider than this is a slip of the finger: its weights alone need gigabytes
+MAX_LAYERS = 1000
+MAX_PARAMETERS = 500_000_000  # 2 GB of float32; training needs four times that, and a file holds no more
 
 Check = Callable[[str, Any], None]
 
 
-def _number(low: float, high: float = math.inf, *, whole: bool = False, open_low: bool = False,
-            open_high: bool = False, or_infinite: bool = False, what: str = "") -> Check:
+def _is_real(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _number(
+    low: float,
+    high: float = math.inf,
+    *,
+    whole: bool = False,
+    open_low: bool = False,
+    open_high: bool = False,
+    or_infinite: bool = False,
+    hint: str | None = None,
+) -> Check:
     kind = "a whole number" if whole else "a number"
     least = f"above {low:g}" if open_low else f"of at least {low:g}"
     most = "" if high == math.inf else f" and {'below' if open_high else 'at most'} {high:g}"
 
     def check(name: str, value: Any) -> None:
-        wrong = ParameterError(f"{name}={show(value)} must be {kind} {least}{most}", hint=what or None)
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise wrong
-        if or_infinite and value == math.inf:
+        if or_infinite and _is_real(value) and value == math.inf:
             return
-        if (whole and not isinstance(value, Integral)) or not math.isfinite(value):
-            raise wrong
-        too_low = value <= low if open_low else value < low
-        too_high = value >= high if open_high else value > high
-        if too_low or too_high:
-            raise wrong
+        if not (_is_whole(value) if whole else _is_real(value)) or not _is_within(value):
+            raise ParameterError(f"{name}={show(value)} must be {kind} {least}{most}", hint=hint)
+
+    def _is_within(value: Any) -> bool:
+        # An int may be too large for a float; it is compared as it is.
+        if not whole and not (abs(value) <= np.finfo(np.float64).max):
+            return False
+        return (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
 
     return check
 
 
 def _choice(*choices: str) -> Check:
     def check(name: str, value: Any) -> None:
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise unknown_choice(name, value, choices)
 
     return check
@@ -55,15 +73,18 @@ def _boolean(name: str, value: Any) -> None:
 
 
 def _verbose(name: str, value: Any) -> None:
-    if isinstance(value, bool):
-        return
-    _number(0, whole=True)(name, value)
+    if not isinstance(value, bool | np.bool_):
+        _number(0, whole=True)(name, value)
 
 
 def _optional(check: Check) -> Check:
     def optional(name: str, value: Any) -> None:
-        if value is not None:
+        if value is None:
+            return
+        try:
             check(name, value)
+        except ParameterError as error:
+            raise _or(error, "None") from None
 
     return optional
 
@@ -75,9 +96,22 @@ def _auto_or(check: Check) -> Check:
         try:
             check(name, value)
         except ParameterError as error:
-            raise ParameterError(f"{error.what}, or 'auto'", hint=error.hint) from None
+            raise _or(error, "'auto'") from None
 
     return auto_or
+
+
+def _or(error: ParameterError, also: str) -> ParameterError:
+    if error.details:
+        return ParameterError(error.what, details=f"{error.details}, or {also}", hint=error.hint)
+    return ParameterError(f"{error.what}, or {also}", hint=error.hint)
+
+
+def _several(value: Any) -> tuple[Any, ...] | None:
+    """Return the entries of a list, tuple or vector; None for anything else (an iterator could be read only once)."""
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        return tuple(value)
+    return None
 
 
 def _layers(name: str, value: Any) -> None:
@@ -90,15 +124,24 @@ def hidden_layers(value: Any) -> tuple[int, ...]:
     >>> hidden_layers(10), hidden_layers([64, 32])
     ((10,), (64, 32))
     """
-    sizes = tuple(value) if hasattr(value, "__iter__") and not isinstance(value, str) else (value,)
+    entries = _several(value)
+    sizes = (value,) if entries is None else entries
     for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, Integral):
-            raise ParameterError(f"hidden_layer_sizes={show(value)} must be whole numbers, such as 100 or (64, 64)")
-        if size <= 0:
-            raise ParameterError(f"hidden_layer_sizes must be > 0, got {show(value)}")
+        if not _is_whole(size):
+            raise ParameterError(
+                f"hidden_layer_sizes={show(value)} must be whole numbers", hint="such as 100, (64, 64) or ()"
+            )
+        if size <= 0:  # the words "must be > 0, got" are scikit-learn's
+            raise ParameterError(
+                f"hidden_layer_sizes must be > 0, got {show(value)}", hint="hidden_layer_sizes=() is a linear model"
+            )
         if size > MAX_UNITS:
-            raise ParameterError(f"hidden_layer_sizes={show(value)}: a layer of {size:,} units is too wide",
-                                 details=f"at most {MAX_UNITS:,} units a layer")
+            raise ParameterError(
+                f"hidden_layer_sizes={show(value)}: a layer of {size:,} units is too wide",
+                details=f"at most {MAX_UNITS:,} units a layer",
+            )
+    if len(sizes) > MAX_LAYERS:
+        raise ParameterError(f"hidden_layer_sizes={show(value)} has {len(sizes):,} layers, at most {MAX_LAYERS:,}")
     return tuple(int(size) for size in sizes)
 
 
@@ -108,12 +151,28 @@ def dropout_rates(value: Any, n_layers: int) -> tuple[float, ...]:
     >>> dropout_rates(0.2, 2), dropout_rates((0.1, 0.5), 2)
     ((0.2, 0.2), (0.1, 0.5))
     """
-    rates = tuple(value) if hasattr(value, "__iter__") and not isinstance(value, str) else (value,) * n_layers
-    for rate in rates:
-        _number(0, 1, open_high=True, what="the share of units that a training step leaves out")("dropout", rate)
+    entries = _several(value)
+    for rate in (value,) if entries is None else entries:
+        if not _is_real(rate) or not 0 <= rate < 1:
+            raise ParameterError(
+                f"dropout={show(value)} must be a number of at least 0 and below 1, or one for each hidden layer",
+                hint="the share of units that a training step leaves out",
+            )
+    rates = (value,) * n_layers if entries is None else entries
     if len(rates) != n_layers:
         raise ParameterError(f"dropout={show(value)} has {len(rates)} rates, there are {n_layers} hidden layers")
     return tuple(float(rate) for rate in rates)
+
+
+def refuse_too_large(n_parameters: int, hidden_layer_sizes: Any, n_members: Any) -> None:
+    """Raise ParameterError for a network that no memory holds, before any of it is taken."""
+    if n_parameters > MAX_PARAMETERS:
+        raise ParameterError(
+            f"hidden_layer_sizes={show(hidden_layer_sizes)} with n_members={show(n_members)} makes a network of "
+            f"{n_parameters:,} parameters",
+            details=f"at most {MAX_PARAMETERS:,}",
+            hint="take narrower layers, fewer members, or fewer columns",
+        )
 
 
 def _class_weight(name: str, value: Any) -> None:
@@ -131,12 +190,39 @@ def _preprocess(name: str, value: Any) -> None:
     if isinstance(value, str):
         if value != "auto":
             raise unknown_choice(name, value, ("auto",))
+    elif inspect.isclass(value):
+        raise ParameterError(
+            f"{name}={value.__name__} is a class, a transformer is needed", hint=f"{name}={value.__name__}()"
+        )
     elif not hasattr(value, "fit") or not hasattr(value, "transform"):
-        raise ParameterError(f"{name}={show(value)} must be 'auto', None, or a transformer with fit and transform")
+        raise ParameterError(f"{name}={show(value)} must be 'auto' or a transformer with fit and transform")
 
 
-def _anything(name: str, value: Any) -> None:
-    """Take it as it is; whoever uses the value checks it."""
+def _random_state(name: str, value: Any) -> None:
+    is_seed = _is_whole(value) and 0 <= value <= 2**32 - 1
+    if not (value is None or is_seed or value is np.random or isinstance(value, np.random.RandomState)):
+        raise ParameterError(
+            f"{name}={show(value)} is no seed",
+            details="a whole number from 0 to 4294967295, a numpy.random.RandomState, or None",
+        )
+
+
+def _device(name: str, value: Any) -> None:
+    # Whether it is there is found out in fit: a model from another machine predicts without it.
+    if not isinstance(value, str | torch.device):
+        raise ParameterError(f"{name}={show(value)} must be 'auto', or the name of a device such as 'cpu' or 'cuda'")
+
+
+def _callbacks(name: str, value: Any) -> None:
+    if not isinstance(value, list | tuple) or not all(callable(callback) for callback in value):
+        raise ParameterError(
+            f"{name}={show(value)} must be a list of functions of an epoch",
+            hint=f"{name}=[{getattr(value, '__name__', 'function')}]" if callable(value) else None,
+        )
+
+
+def _checked_below(name: str, value: Any) -> None:
+    """Leave it to `dropout_rates`, which knows the number of layers."""
 
 
 CHECKS: dict[str, Check] = {
@@ -150,7 +236,7 @@ CHECKS: dict[str, Check] = {
     "power_t": _number(0),
     "max_iter": _number(1, whole=True),
     "shuffle": _boolean,
-    "random_state": _anything,
+    "random_state": _random_state,
     "tol": _number(0),
     "verbose": _verbose,
     "warm_start": _boolean,
@@ -161,18 +247,18 @@ CHECKS: dict[str, Check] = {
     "beta_1": _number(0, 1, open_high=True),
     "beta_2": _number(0, 1, open_high=True),
     "epsilon": _number(0, open_low=True),
-    "n_iter_no_change": _number(1, whole=True, or_infinite=True),
+    "n_iter_no_change": _number(1, whole=True, or_infinite=True, hint="float('inf') never stops early"),
     "max_fun": _number(1, whole=True),
     "n_members": _number(1, 1000, whole=True),
     "skip": _optional(_choice("linear")),
     "encoding": _choice("auto", *ENCODINGS),
-    "dropout": _anything,  # depends on the number of layers: see dropout_rates
+    "dropout": _checked_below,
     "class_weight": _optional(_class_weight),
     "preprocess": _optional(_preprocess),
-    "device": _anything,  # see find_device
+    "device": _device,
     "dtype": _choice("auto", "float32", "float64"),
     "restore_best": _boolean,
-    "callbacks": _anything,
+    "callbacks": _optional(_callbacks),
 }
 
 
@@ -189,7 +275,14 @@ def check_parameters(parameters: Mapping[str, Any], losses: tuple[str, ...]) -> 
             _choice(*losses)(name, value)
         else:
             CHECKS[name](name, value)
-    dropout_rates(parameters["dropout"], len(hidden_layers(parameters["hidden_layer_sizes"])))
-    callbacks = parameters["callbacks"] or ()
-    if not hasattr(callbacks, "__iter__") or not all(callable(callback) for callback in callbacks):
-        raise ParameterError(f"callbacks={show(callbacks)} must be a list of functions of an epoch")
+    sizes = hidden_layers(parameters["hidden_layer_sizes"])
+    dropout_rates(parameters["dropout"], len(sizes))
+    # Already too many between the hidden layers alone, whatever the table is.
+    n_members = int(parameters["n_members"])
+    inner = sum(fan_in * fan_out for fan_in, fan_out in zip(sizes, sizes[1:], strict=False))
+    refuse_too_large(n_members * (inner + sum(sizes)), parameters["hidden_layer_sizes"], n_members)
+    if parameters["encoding"] == "piecewise_linear" and parameters["preprocess"] != "auto":
+        raise ParameterError(
+            f"encoding='piecewise_linear' acts with preprocess='auto' only, it is {show(parameters['preprocess'])}",
+            hint="preprocess=planefold.TableEncoder(encoding='piecewise_linear') has options of its own",
+        )

@@ -1,4 +1,7 @@
-"""The activation functions of hidden layers, by the names that scikit-learn gives them."""
+"""The activation functions of hidden layers, by the names that scikit-learn gives them.
+
+Each may write into its argument, which saves the loop a tensor; autograd knows.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ def _identity(z: Tensor) -> Tensor:
 
 
 def _leaky_relu(z: Tensor) -> Tensor:
-    return functional.leaky_relu(z, negative_slope=0.01)
+    return functional.leaky_relu_(z, negative_slope=0.01)
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": _identity,
-    "logistic": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
+    "logistic": torch.sigmoid_,
+    "tanh": torch.tanh_,
+    "relu": torch.relu_,
     "leaky_relu": _leaky_relu,
 }

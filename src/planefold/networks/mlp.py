@@ -6,14 +6,26 @@ leading axis of length ``n_members``, and one batched product serves all of them
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from planefold.core.errors import ParameterError, show, unknown_choice
 from planefold.networks.activations import ACTIVATIONS
+
+
+class LayerRow(TypedDict):
+    """One row of a summary table."""
+
+    layer: str
+    units: int
+    activation: str
+    n_parameters: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +46,11 @@ class MLPSpec:
         How many networks of this shape stand side by side.
     skip : bool
         Whether a linear path leads from the input straight to the output.
+
+    Raises
+    ------
+    ParameterError
+        When it is built, if the activation is not known or ``dropout`` does not fit the hidden layers.
 
     Examples
     --------
@@ -61,10 +78,10 @@ class MLPSpec:
         """Weights and biases of all members together."""
         return sum(row["n_parameters"] for row in self.layers())
 
-    def layers(self) -> Iterator[dict[str, int | str]]:
+    def layers(self) -> Iterator[LayerRow]:
         """One row a layer, as a summary table shows it."""
         units = self.layer_units
-        for number, (fan_in, fan_out) in enumerate(zip(units, units[1:], strict=False), start=1):
+        for number, (fan_in, fan_out) in enumerate(itertools.pairwise(units), start=1):
             last = number == len(units) - 1
             yield {
                 "layer": "output" if last else f"hidden {number}",
@@ -118,9 +135,18 @@ class MLP(nn.Module):
 
     def __init__(self, spec: MLPSpec, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
+        if spec.activation not in ACTIVATIONS:
+            raise unknown_choice("activation", spec.activation, list(ACTIVATIONS))
+        if spec.dropout and len(spec.dropout) != len(spec.hidden_layer_sizes):
+            raise ParameterError(
+                f"dropout={show(spec.dropout)} does not fit hidden_layer_sizes={show(spec.hidden_layer_sizes)}",
+                hint="one number for each hidden layer, or () for none",
+            )
+        if not all(0 <= rate < 1 for rate in spec.dropout):
+            raise ParameterError(f"dropout={show(spec.dropout)} must be shares, each from 0 to below 1")
         self.spec = spec
         m, units = spec.n_members, spec.layer_units
-        shapes = list(zip(units, units[1:], strict=False))
+        shapes = list(itertools.pairwise(units))
         self.coefs = nn.ParameterList(torch.zeros(m, fan_in, fan_out, dtype=dtype) for fan_in, fan_out in shapes)
         self.intercepts = nn.ParameterList(torch.zeros(m, 1, fan_out, dtype=dtype) for _, fan_out in shapes)
         self.skip_coef = (
@@ -142,21 +168,24 @@ class MLP(nn.Module):
         -------
         Tensor of shape (n_members, n_samples, n_outputs)
         """
-        a = X
-        for a in self.hidden(X, dropout_generator):
-            pass
-        z = torch.matmul(a, self.coefs[-1]) + self.intercepts[-1]
-        return z if self.skip_coef is None else z + torch.matmul(X, self.skip_coef)
+        *_, last = itertools.chain([X], self.hidden(X, dropout_generator))
+        z = torch.matmul(last, self.coefs[-1]).add_(self.intercepts[-1])
+        return z if self.skip_coef is None else z.add_(torch.matmul(X, self.skip_coef))
 
     def hidden(self, X: Tensor, dropout_generator: torch.Generator | None = None) -> Iterator[Tensor]:
         """Yield each hidden layer's activations, of shape (n_members, n_samples, n_units)."""
         a = X
-        for layer, (coef, intercept) in enumerate(zip(self.coefs[:-1], self.intercepts[:-1], strict=True)):
-            a = self._activation(torch.matmul(a, coef) + intercept)
-            if dropout_generator is not None and self.spec.dropout and self.spec.dropout[layer] > 0:
-                keep = 1.0 - self.spec.dropout[layer]
+        drops = self.spec.dropout if dropout_generator is not None else ()
+        n_hidden = len(self.spec.hidden_layer_sizes)  # [:n], not a slice of the ParameterList: that builds another
+        for coef, intercept, rate in itertools.zip_longest(
+            [*self.coefs][:n_hidden], [*self.intercepts][:n_hidden], drops
+        ):
+            # The product is nobody else's: bias and activation may write into it.
+            a = self._activation(torch.matmul(a, coef).add_(intercept))
+            if rate:
+                keep = 1.0 - rate
                 # Inverted scaling: the expected activation stays, so prediction needs no correction.
-                a = a * (torch.empty_like(a).bernoulli_(keep, generator=dropout_generator) / keep)
+                a = a * torch.empty_like(a).bernoulli_(keep, generator=dropout_generator).div_(keep)
             yield a
 
     def penalized(self) -> list[nn.Parameter]:

@@ -1,0 +1,278 @@
+"""The one loop, :func:`train`. A network, rows, an objective and a plan go in; a `Run` comes out.
+
+This loop runs on autograd. A second implementation of the same signature can be chosen inside
+:func:`train` for networks that it knows; it must give the same `Run`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from planefold.core.errors import TrainingError
+from planefold.engine.devices import threads_for
+from planefold.engine.flat import FlatParameters
+from planefold.engine.health import Health
+from planefold.engine.lbfgs import minimize_lbfgs
+from planefold.engine.objectives import Objective
+from planefold.engine.optimizers import OPTIMIZERS, Optimizer
+from planefold.engine.penalties import L2
+from planefold.engine.plan import Plan
+from planefold.engine.run import Epoch, Run
+from planefold.engine.schedules import Schedule
+from planefold.engine.sources import Rows, Shuffled
+from planefold.engine.stopping import BestWeights, Patience
+from planefold.networks.mlp import MLP
+
+Callback = Callable[[Epoch], object]
+Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+@dataclass
+class Memory:
+    """What the optimiser remembers between calls of :func:`train`, for training in instalments.
+
+    Parameters
+    ----------
+    n_seen : int
+        Rows seen so far, counting every pass (scikit-learn's ``t_``).
+    """
+
+    optimizer: Optimizer | None = None
+    schedule: Schedule | None = None
+    n_seen: int = 0
+    patience: Patience | None = field(default=None, repr=False)
+
+
+def train(
+    net: MLP,
+    rows: Rows,
+    objective: Objective,
+    plan: Plan,
+    *,
+    random_state: np.random.RandomState,
+    validation: Rows | None = None,
+    score: Score | None = None,
+    callbacks: Sequence[Callback] = (),
+    memory: Memory | None = None,
+) -> Run:
+    """Train ``net`` in place and say what happened.
+
+    Parameters
+    ----------
+    net : MLP
+    rows : Rows
+        What to learn from.
+    objective : Objective
+    plan : Plan
+    random_state : numpy.random.RandomState
+        Decides the order of the rows and the dropout masks.
+    validation : Rows, optional
+        Held-out rows. With them, the validation loss decides when to stop and which weights to keep; for
+        lbfgs, which minimises to the end, it is only recorded.
+    score : function (predictions, targets, weights) -> Tensor of shape (n_members,), optional
+        A figure for people, such as accuracy; it decides nothing.
+    callbacks : sequence of functions of an Epoch
+        Called after each epoch; one that returns True ends the training.
+    memory : Memory, optional
+        Given again and again, the optimiser goes on where it stopped.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    TrainingError
+        If the weights are no longer finite and no earlier ones were kept.
+    """
+    batch_size = rows.n_rows if plan.solver == "lbfgs" else min(plan.batch_size, rows.n_rows)
+    batches = Shuffled(rows, batch_size, plan.shuffle)
+    memory = memory if memory is not None else Memory()
+    judge = None if validation is None else _Judge(objective, validation, score)
+    flat = FlatParameters(net)
+    try:
+        with threads_for(batch_size * net.spec.n_parameters):
+            if plan.solver == "lbfgs":
+                epochs, stopped_because = minimize_lbfgs(net, flat, rows, objective, plan, callbacks, judge)
+                best = None
+            else:
+                loop = _Loop(net, flat, batches, objective, plan, random_state, judge, callbacks, memory)
+                epochs, stopped_because, best = loop.run()
+    finally:
+        flat.release()
+    _refuse_non_finite(net, epochs, plan)
+    return Run(
+        epochs=tuple(epochs),
+        objective=objective.name,
+        solver=plan.solver,
+        device=str(rows.y.device),
+        stopped_because=stopped_because,
+        best_epoch=_best_epoch(epochs),
+        restored_best=best is not None,
+        n_train=rows.n_rows,
+        n_val=0 if validation is None else validation.n_rows,
+        batch_size=batch_size,
+        iterations_per_epoch=batches.n_batches,
+        n_members=net.spec.n_members,
+        n_parameters=sum(p.numel() for p in net.parameters()),
+        trivial_loss=_trivial_loss(rows, objective),
+    )
+
+
+def _refuse_non_finite(net: MLP, epochs: Sequence[Epoch], plan: Plan) -> None:
+    if all(bool(torch.isfinite(p).all()) for p in net.parameters()):
+        return
+    scale = "preprocess='auto', which puts the columns on one scale"
+    steps = plan.solver != "lbfgs"
+    raise TrainingError(
+        # scikit-learn's words, which its users look for.
+        "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+        "preprocessed.",
+        details=f"seen in epoch {epochs[-1].epoch if epochs else 1}"
+        + (f", at learning_rate_init={plan.learning_rate_init}" if steps else ""),
+        hint=f"try a learning rate ten times lower, or {scale}" if steps else f"try {scale}",
+    )
+
+
+def _best_epoch(epochs: Sequence[Epoch]) -> int | None:
+    losses = {epoch.epoch: epoch.val_loss for epoch in epochs if epoch.val_loss is not None}
+    finite = {number: loss for number, loss in losses.items() if np.isfinite(loss)}
+    return min(finite, key=finite.__getitem__) if finite else None
+
+
+def _trivial_loss(rows: Rows, objective: Objective) -> float:
+    if rows.members is None:
+        return objective.trivial_loss(rows.y, rows.weights)
+    _, y, weights = rows.take(np.unique(rows.members[rows.members >= 0]))  # the rows that any member sees
+    return objective.trivial_loss(y, weights)
+
+
+class _Judge:
+    """Loss and score of the held-out rows: each member's on its own rows, then the mean."""
+
+    def __init__(self, objective: Objective, validation: Rows, score: Score | None) -> None:
+        self.objective, self.score = objective, score
+        self.X, self.y, self.weights = validation.all()
+
+    def __call__(self, net: MLP) -> tuple[float, float | None]:
+        with torch.inference_mode():
+            outputs = net(self.X)
+            loss = float(self.objective.loss(outputs, self.y, self.weights).mean())
+            if self.score is None:
+                return loss, None
+            return loss, float(self.score(self.objective.link(outputs), self.y, self.weights).mean())
+
+
+@dataclass
+class _Loop:
+    """The stochastic loop: epochs of batches, each a forward pass, a backward pass and a step."""
+
+    net: MLP
+    flat: FlatParameters
+    batches: Shuffled
+    objective: Objective
+    plan: Plan
+    random_state: np.random.RandomState
+    judge: _Judge | None
+    callbacks: Sequence[Callback]
+    memory: Memory
+
+    def run(self) -> tuple[list[Epoch], str, BestWeights | None]:
+        plan, memory = self.plan, self.memory
+        if memory.optimizer is None:
+            memory.optimizer = OPTIMIZERS[plan.solver](self.flat.theta, plan)
+            memory.schedule = Schedule(plan)
+        assert memory.schedule is not None
+        self.generator = torch.Generator(device=self.flat.theta.device)
+        uses_dropout = any(rate > 0 for rate in self.net.spec.dropout)
+        if uses_dropout:  # an own stream, so that a run without dropout draws the same batches
+            self.generator.manual_seed(int(self.random_state.randint(2**31)))
+        self.masks = self.generator if uses_dropout else None
+        self.health = Health(self.net, self.flat, self.batches.rows)
+        self.penalty = L2(self.net, plan.alpha)
+        best = BestWeights(self.flat.theta) if self.judge is not None and plan.restore_best else None
+
+        epochs: list[Epoch] = []
+        stopped_because = "max_iter"
+        try:
+            if self.judge is not None:
+                loss, figure = self.judge(self.net)
+                epochs.append(Epoch(epoch=0, train_loss=math.nan, objective=math.nan, val_loss=loss, val_score=figure))
+                if best is not None:
+                    best.offer(0, loss)
+            if memory.patience is None:
+                memory.patience = Patience(plan)
+                if self.judge is not None:  # what is no better than the start is no improvement
+                    memory.patience.offer(loss)
+            for number in range(1, plan.max_iter + 1):
+                epoch = self._epoch(number)
+                loss = epoch.objective if epoch.val_loss is None else epoch.val_loss
+                epochs.append(epoch)
+                if best is not None:
+                    best.offer(number, loss)
+                answers = [callback(epoch) for callback in self.callbacks]
+                memory.schedule.epoch_ends(memory.n_seen)
+                if not math.isfinite(epoch.objective) or math.isnan(loss):
+                    stopped_because = "diverged"
+                    break
+                if any(answer is True for answer in answers):
+                    stopped_because = "callback"
+                    break
+                if memory.patience.offer(loss):
+                    if memory.schedule.stops_at_no_improvement():
+                        stopped_because = "no_improvement"
+                        break
+                    memory.patience.reset()
+        except KeyboardInterrupt:
+            stopped_because = "interrupted"
+        if best is not None:
+            best.restore()
+        return epochs, stopped_because, best
+
+    def _epoch(self, number: int) -> Epoch:
+        """Make one pass and record it."""
+        memory, plan = self.memory, self.plan
+        assert memory.optimizer is not None
+        assert memory.schedule is not None
+        started = time.perf_counter()
+        # Of each batch, each member's; they stay on the device: asking for values here would wait for it in every step.
+        losses: list[Tensor] = []
+        objectives: list[Tensor] = []
+        n_batches, rate = self.batches.n_batches, 0.0
+        for index, (X, y, weights) in enumerate(self.batches.epoch(self.random_state)):
+            rate = memory.schedule.at((number - 1 + index / n_batches) / plan.max_iter)
+            self.flat.gradient.zero_()
+            loss = self.objective.loss(self.net(X, self.masks), y, weights)
+            loss.sum().backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+            total = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)
+            objectives.append(losses[-1] + self.penalty.add_gradient(total))
+            if index == n_batches - 1:
+                self.health.before_step()
+            memory.optimizer.step(self.flat.theta, self.flat.gradient, rate)
+        memory.n_seen += self.batches.rows.n_rows
+        health = self.health.after_step(number)
+        val_loss, figure = (None, None) if self.judge is None else self.judge(self.net)
+        return Epoch(
+            epoch=number,
+            train_loss=self._mean(losses),
+            objective=self._mean(objectives),
+            val_loss=val_loss,
+            val_score=figure,
+            learning_rate=rate,
+            seconds=time.perf_counter() - started,
+            **health,
+        )
+
+    def _mean(self, batches: list[Tensor]) -> float:
+        """Average what the batches gave: over each member's rows (as scikit-learn, without weights), then members."""
+        values = torch.stack(batches)
+        counts = torch.from_numpy(self.batches.counts()).to(values)
+        return float(((values * counts).sum(dim=0) / counts.sum(dim=0)).mean())
