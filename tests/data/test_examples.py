@@ -20,7 +20,8 @@ def test_an_example_has_what_its_entry_says(name):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_saved_example_is_read_back_equal(tmp_path, name):
     table, _ = load_example(name)
-    again = read_table(save_example(name, tmp_path))
+    (path,) = save_example(name, tmp_path)
+    again = read_table(path)
     assert again.names == table.names
     for column in table.names:
         assert again[column].tolist() == table[column].tolist()

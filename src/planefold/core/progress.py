@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -27,7 +27,7 @@ class ProgressBar:
 
     def __init__(self, total: int, what: str, *, enabled: bool | None = None) -> None:
         self.total, self.what = total, what
-        self.enabled = sys.stderr.isatty() if enabled is None else enabled
+        self.enabled = _is_terminal(sys.stderr) if enabled is None else enabled
         self._started = time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -46,7 +46,11 @@ class ProgressBar:
                 TextColumn("{task.fields[words]}"),
                 TimeRemainingColumn(),
             )
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            # rich sends what is printed meanwhile above the bar, that is to standard error: not what goes to a file.
+            aside = _is_terminal(sys.stdout)
+            self._bar = Progress(
+                *columns, console=Console(stderr=True), transient=True, redirect_stdout=aside, redirect_stderr=True
+            )
             self._bar.start()
             self._task = self._bar.add_task(self.what, total=self.total, words="")
         assert self._task is not None
@@ -60,3 +64,7 @@ class ProgressBar:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()  # a program without a console has no streams

@@ -24,8 +24,8 @@ Check = Callable[[Run, Any], Finding | None]
 CHECKS: dict[str, tuple[Check, tuple[str, ...]]] = {
     "LC901": (check_diverged, ("LC101", "LC201", "LC301")),
     "LC902": (check_interrupted, ("LC301",)),
-    "LC201": (check_never_learned, ("LC101", "LC301")),
-    "LC101": (check_overfit, ("LC301",)),
+    "LC101": (check_overfit, ("LC201", "LC301")),  # more units would be the wrong advice
+    "LC201": (check_never_learned, ("LC301",)),
     "LC301": (check_still_improving, ()),
     "DA101": (check_few_rows, ()),
     "DA201": (check_dropped_columns, ()),

@@ -47,8 +47,8 @@ class Health:
         figures = []
         for window in self.windows:
             old, new = self.before[window], after[window]
-            length = old.norm().clamp_min(torch.finfo(old.dtype).tiny)
-            figures.append(torch.stack([_rms(gradient[window]), _rms(new), (new - old).norm() / length]))
+            ratio = _rms(new - old) / _rms(old).clamp_min(torch.finfo(old.dtype).tiny)
+            figures.append(torch.stack([_rms(gradient[window]), _rms(new), ratio]))
         gradient_norm, weight_norm, update_ratio = torch.stack(figures, dim=1).tolist()
         if epoch == 1 or epoch % PROBE_EVERY == 0:
             self.dead_share = self._dead()
@@ -68,4 +68,4 @@ class Health:
 
 
 def _rms(x: Tensor) -> Tensor:
-    return x.norm() / x.numel() ** 0.5
+    return x.square().mean().sqrt()

@@ -82,15 +82,15 @@ def minimize_lbfgs(
             )
         )
         started = now
-        if any([callback(epochs[-1]) is True for callback in callbacks]):
+        answers = [callback(epochs[-1]) for callback in callbacks]
+        if any(answer is True for answer in answers):
             raise StopIteration
 
     start = flat.theta.cpu().numpy().astype(np.float64)
-    options: Any = {"maxfun": plan.max_fun, "maxiter": plan.max_iter, "gtol": plan.tol}
+    options = {"maxfun": plan.max_fun, "maxiter": plan.max_iter, "gtol": plan.tol}
+    more: Any = {"callback": iteration_ends, "options": options}  # the stubs know neither
     try:
-        result = minimize(
-            value_and_gradient, start, method="L-BFGS-B", jac=True, callback=iteration_ends, options=options
-        )
+        result = minimize(value_and_gradient, start, method="L-BFGS-B", jac=True, **more)
     except KeyboardInterrupt:
         flat.theta.copy_(reached)
         return epochs, "interrupted"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,14 @@ from planefold.networks.mlp import MLP
 
 Floats = NDArray[np.float64]
 Model = tuple[Floats, Floats]  # coef of shape (n_features, n_outputs), intercept of shape (n_outputs,)
-Path = dict[float, Model]  # the model at each strength of the penalty
 
-RIDGE_STRENGTHS = np.logspace(-4, 4, 17)
-LOGISTIC_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # scikit-learn's C: from strong to weak
+# From the strongest penalty to the weakest, in the parameter of each model.
+RIDGE_STRENGTHS = tuple(np.logspace(4, -4, 17).tolist())
+LOGISTIC_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # scikit-learn's C, the inverse
 POISSON_STRENGTHS = (10.0, 1.0, 0.1, 0.01, 1e-3)
-MAX_ROWS = 10_000  # a linear model is known well enough from that many
+
+MAX_ROWS = 5_000  # a linear model is known well enough from that many
+N_CHOOSERS = 3  # members that the penalty is chosen with: more would agree, and cost a whole path each
 
 
 class LinearStart:
@@ -43,8 +45,8 @@ class LinearStart:
     models : list of (coef, intercept)
         One a member.
     loss : float
-        Mean loss on the held-out rows at the penalty that was chosen; nan without such rows, when the
-        middle penalty is taken.
+        Mean loss of the first three members on their held-out rows at the penalty that was chosen; nan without
+        such rows, when the middle penalty is taken.
     """
 
     def __init__(
@@ -54,20 +56,17 @@ class LinearStart:
             n_members = 1 if rows.members is None else len(rows.members)
         shared = rows.members is None and validation is not None and validation.members is None
         n_models = 1 if rows.members is None and (validation is None or shared) else n_members
-        solve = _SOLVERS[objective.name]
-        paths = [solve(*_member(rows, m)) for m in range(n_models)]  # of each member: strength -> model
-        strengths = list(paths[0])
+        solve, strengths = _SOLVERS[objective.name]
+        learn = [_member(rows, m) for m in range(n_models)]
+        known: list[Model] = []
         if validation is None:
-            chosen, self.loss = strengths[len(strengths) // 2], float("nan")
+            strength, self.loss = strengths[len(strengths) // 2], float("nan")
         else:
-            judges = [_member(validation, m) for m in range(n_models)]
-            losses = {
-                s: float(np.mean([_loss(objective, path[s], seen) for path, seen in zip(paths, judges, strict=True)]))
-                for s in strengths
-            }
-            chosen = min(strengths, key=losses.__getitem__)
-            self.loss = losses[chosen]
-        self.models = [path[chosen] for path in paths] * (n_members // n_models)
+            judges = [_member(validation, m) for m in range(min(n_models, N_CHOOSERS))]
+            paths = [solve(*data, strengths) for data in learn[: len(judges)]]
+            strength, known, self.loss = _choose(objective, strengths, paths, judges)
+        rest = [next(solve(*data, (strength,))) for data in learn[len(known) :]]
+        self.models = [*known, *rest] * (n_members // n_models)
 
     def into(self, net: MLP) -> None:
         """Put the models into the linear paths of ``net`` and silence its hidden layers.
@@ -99,7 +98,24 @@ def _loss(objective: Objective, model: Model, seen: Any) -> float:
     return float(objective.loss(outputs, torch.from_numpy(y), torch.from_numpy(w)))
 
 
-def _ridge(X: Floats, y: Floats, w: Floats) -> Path:
+def _choose(
+    objective: Objective, strengths: Sequence[float], paths: list[Iterator[Model]], judges: list[Any]
+) -> tuple[float, list[Model], float]:
+    """Walk along the paths side by side until the mean held-out loss has risen twice in a row."""
+    best: tuple[float, list[Model], float] = (strengths[0], [], np.inf)
+    rises = 0
+    for strength, *models in zip(strengths, *paths, strict=False):
+        loss = float(np.mean([_loss(objective, model, seen) for model, seen in zip(models, judges, strict=True)]))
+        if loss < best[2] or not best[1]:
+            best, rises = (strength, models, loss), 0
+        else:
+            rises += 1
+            if rises == 2:
+                break
+    return best
+
+
+def _ridge(X: Floats, y: Floats, w: Floats, strengths: Sequence[float]) -> Iterator[Model]:
     """Solve ``(X'WX + s I) b = X'Wy`` around the weighted means, for all strengths s from one decomposition."""
     x_mean, y_mean = np.average(X, axis=0, weights=w), np.average(y, axis=0, weights=w)
     root = np.sqrt(w)[:, None]
@@ -110,44 +126,43 @@ def _ridge(X: Floats, y: Floats, w: Floats) -> Path:
     else:
         values, to_coef = np.linalg.eigh(A.T @ A)
         right = to_coef.T @ (A.T @ b)
-    path = {}
-    for strength in RIDGE_STRENGTHS:
+    for strength in strengths:
         coef = to_coef @ (right / (np.maximum(values, 0) + strength)[:, None])
-        path[float(strength)] = (coef, y_mean - x_mean @ coef)
-    return path
+        yield coef, y_mean - x_mean @ coef
 
 
-def _softmax_regression(X: Floats, y: Floats, w: Floats) -> Path:
+def _softmax_regression(X: Floats, y: Floats, w: Floats, strengths: Sequence[float]) -> Iterator[Model]:
     """Fit one model of all classes, each strength from the one before."""
     n_classes = y.shape[1]
-    path = _logistic_path(X, y.argmax(axis=1), w, n_classes)
-    if n_classes > 2:
-        return path
-    # Of two classes scikit-learn keeps one column, the difference of the two.
-    half = np.array([[-0.5, 0.5]])
-    return {strength: (coef * half, (intercept * half).ravel()) for strength, (coef, intercept) in path.items()}
+    for coef, intercept in _logistic_path(X, y.argmax(axis=1), w, n_classes, strengths):
+        if n_classes > 2:
+            yield coef, intercept
+        else:  # of two classes scikit-learn keeps one column, the difference of the two
+            half = np.array([[-0.5, 0.5]])
+            yield coef * half, (intercept * half).ravel()
 
 
-def _logistic(X: Floats, y: Floats, w: Floats) -> Path:
+def _logistic(X: Floats, y: Floats, w: Floats, strengths: Sequence[float]) -> Iterator[Model]:
     """Fit one model of yes or no for each column of y."""
-    paths = [_logistic_path(X, (column > 0.5).astype(int), w, 2) for column in y.T]
-    return {s: (np.hstack([p[s][0] for p in paths]), np.concatenate([p[s][1] for p in paths])) for s in paths[0]}
+    paths = [_logistic_path(X, (column > 0.5).astype(int), w, 2, strengths) for column in y.T]
+    for models in zip(*paths, strict=True):
+        yield np.hstack([coef for coef, _ in models]), np.concatenate([intercept for _, intercept in models])
 
 
-def _logistic_path(X: Floats, labels: NDArray[Any], w: Floats, n_classes: int) -> Path:
+def _logistic_path(
+    X: Floats, labels: NDArray[Any], w: Floats, n_classes: int, strengths: Sequence[float]
+) -> Iterator[Model]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     X, labels, w = _all_classes(X, labels, w, n_classes)
-    model = LogisticRegression(warm_start=True, max_iter=200, tol=1e-3)
-    path = {}
-    for strength in LOGISTIC_STRENGTHS:
+    model = LogisticRegression(warm_start=True, max_iter=60, tol=1e-3)
+    for strength in strengths:
         with warnings.catch_warnings():
             # A start need not be the optimum: training goes on from there.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.set_params(C=strength).fit(X, labels, sample_weight=w)
-        path[strength] = (model.coef_.T.copy(), model.intercept_.copy())
-    return path
+        yield model.coef_.T.copy(), model.intercept_.copy()
 
 
 def _all_classes(X: Floats, labels: NDArray[Any], w: Floats, n_classes: int) -> tuple[Floats, NDArray[Any], Floats]:
@@ -160,23 +175,21 @@ def _all_classes(X: Floats, labels: NDArray[Any], w: Floats, n_classes: int) -> 
     return np.vstack([X, rows]), np.concatenate([labels, absent]), np.concatenate([w, faint])
 
 
-def _poisson(X: Floats, y: Floats, w: Floats) -> Path:
+def _poisson(X: Floats, y: Floats, w: Floats, strengths: Sequence[float]) -> Iterator[Model]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import PoissonRegressor
 
-    path = {}
-    for strength in POISSON_STRENGTHS:
+    for strength in strengths:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # as above
             models = [PoissonRegressor(alpha=strength, max_iter=300).fit(X, column, sample_weight=w) for column in y.T]
-        coef = np.column_stack([model.coef_ for model in models])
-        path[strength] = (coef, np.array([model.intercept_ for model in models]))
-    return path
+        yield np.column_stack([model.coef_ for model in models]), np.array([model.intercept_ for model in models])
 
 
-_SOLVERS: dict[str, Callable[[Floats, Floats, Floats], Path]] = {
-    "squared_error": _ridge,
-    "poisson": _poisson,
-    "binary_log_loss": _logistic,
-    "log_loss": _softmax_regression,
+_Solver = Callable[[Floats, Floats, Floats, Sequence[float]], Iterator[Model]]
+_SOLVERS: dict[str, tuple[_Solver, Sequence[float]]] = {
+    "squared_error": (_ridge, RIDGE_STRENGTHS),
+    "poisson": (_poisson, POISSON_STRENGTHS),
+    "binary_log_loss": (_logistic, LOGISTIC_STRENGTHS),
+    "log_loss": (_softmax_regression, LOGISTIC_STRENGTHS),
 }

@@ -29,14 +29,17 @@ class L2:
         """
         if self.alpha == 0:
             return 0.0
+        squares = torch.stack([torch.linalg.vector_norm(w, dim=(1, 2)) for w in self.weights]).square().sum(dim=0)
         if isinstance(total, Tensor):
-            strength = torch.where(total > 0, self.alpha / total, 0.0).reshape(-1, 1, 1)
+            strengths = torch.where(total > 0, self.alpha / total, 0.0).reshape(-1)
             for w in self.weights:
-                w.grad.addcmul_(w, strength)  # type: ignore[union-attr]
-            strength = strength.reshape(-1)
-        else:
-            strength = self.alpha / total
-            for w in self.weights:
-                w.grad.add_(w, alpha=strength)  # type: ignore[union-attr]
-        squares = sum(torch.linalg.vector_norm(w, dim=(1, 2)).square() for w in self.weights)
-        return 0.5 * strength * squares
+                _gradient(w).addcmul_(w, strengths[:, None, None])
+            return 0.5 * strengths * squares
+        for w in self.weights:
+            _gradient(w).add_(w, alpha=self.alpha / total)
+        return 0.5 * self.alpha / total * squares
+
+
+def _gradient(w: Tensor) -> Tensor:
+    assert w.grad is not None
+    return w.grad

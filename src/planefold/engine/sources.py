@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from torch import Tensor
 
 Batch = tuple[Tensor, Tensor, Tensor | None]
@@ -58,10 +57,9 @@ class Rows:
         return self._dense(rows), self.y[rows], weights
 
     def _dense(self, rows: Tensor | slice) -> Tensor:
-        X: Any = self.X
-        if not sparse.issparse(X):
-            return X[rows]  # type: ignore[no-any-return]
-        picked = X[rows if isinstance(rows, slice) else rows.cpu().numpy().ravel()].toarray()
+        if isinstance(self.X, Tensor):
+            return self.X[rows]
+        picked = self.X[rows if isinstance(rows, slice) else rows.cpu().numpy().ravel()].toarray()
         dense = torch.as_tensor(picked, dtype=self.dtype, device=self.y.device)
         return dense if isinstance(rows, slice) else dense.reshape(*rows.shape, -1)
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, check_random_state
@@ -33,6 +32,7 @@ from planefold.engine.sources import Rows
 from planefold.engine.train import Memory, train
 from planefold.estimators.inputs import (
     check_transformed,
+    is_sparse,
     n_rows_of,
     name_of_target,
     names_of_labels,
@@ -56,6 +56,7 @@ MIN_FOLDS = 5  # fewer would take too many rows from a member
 ROWS_AT_ONCE, VALUES_AT_ONCE = 8192, 2**25
 # "auto" tries the piecewise-linear encoding only where there are rows to place the bends and few enough inputs.
 MIN_ROWS_FOR_BINS, MAX_INPUTS_WITH_BINS = 500, 2000
+NOTHING_TO_LEARN = 1e-6  # what the best constant loses on a target that is constant, up to rounding in float32
 PROBE_ROWS, PROBE_EPOCHS = 4000, 30  # what the two encodings are compared on: enough to see which is better
 
 
@@ -156,12 +157,12 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _unchanged_on_failure(self) -> Iterator[None]:
-        before = dict(vars(self))
+        before = dict(self.__dict__)
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _read_all(
@@ -247,7 +248,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """Deal the rows into folds, of which each member holds out one."""
         if len(y) < 2:
             raise DataError(
-                "Found array with n_samples = 1: a network needs at least 2 rows, one to learn from and one to judge by",
+                "Found array with n_samples = 1: at least 2 rows are needed, one to learn from and one to judge by",
                 hint="get more rows, or learn from all there are: early_stopping=False",
             )
         n_units = len(y) if groups is None else len(np.unique(groups))
@@ -278,7 +279,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         dtype = self._dtype(X) if dtype is None else dtype
         device = find_device(self.device)
         return Rows(
-            X=X if sparse.issparse(X) else torch.as_tensor(X, dtype=dtype, device=device),
+            X=X if is_sparse(X) else torch.as_tensor(X, dtype=dtype, device=device),
             y=torch.as_tensor(self._encode_target(y), dtype=dtype, device=device),
             weights=None if weights is None else torch.as_tensor(weights, dtype=dtype, device=device),
         )
@@ -343,7 +344,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.t_ = 0
         self.loss_curve_: list[float] = []
         self.validation_scores_: list[float] | None = None
-        vars(self).pop("_memory", None)
+        self.__dict__.pop("_memory", None)
 
     def _take_up_network(self, rows: Rows) -> None:
         """Go on with a copy of the network there is, which must be the one that is asked for."""
@@ -450,20 +451,21 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             )
         elif run.stopped_because == "max_iter" and not once and self._could_go_on():
             message = (
-                f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't converged "
-                "yet."
-                if self.solver != "lbfgs"
-                else f"lbfgs stopped at its limit (max_iter={self.max_iter}, max_fun={self.max_fun}) before it converged."
+                f"lbfgs stopped at its limit (max_iter={max_iter}, max_fun={self.max_fun}) before it converged."
+                if self.solver == "lbfgs"
+                else f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't "
+                "converged yet."
             )
         else:
             return
         warnings.warn(message, category, stacklevel=4)
 
     def _could_go_on(self) -> bool:
-        """Tell whether more epochs could help: not after cosine, which ends at rate 0, nor when nothing is wrong."""
+        """Tell whether more epochs could help: not after cosine, which ends at rate 0, nor with a constant target."""
         if self.solver == "lbfgs":
             return True
-        return self.learning_rate != "cosine" and self.run_.epochs[-1].val_score != 1.0
+        is_constant = self.run_.trivial_loss is not None and self.run_.trivial_loss < NOTHING_TO_LEARN
+        return self.learning_rate != "cosine" and not is_constant
 
     def _restore_curves(self, fitted: dict[str, Any]) -> None:
         """Set what scikit-learn's fitted attributes need, for a model that comes from a file."""
@@ -482,7 +484,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else None
         if self.validation_scores_ is None:
             self.best_validation_score_ = None
-            self.best_loss_ = float(np.fmin.reduce(self.loss_curve_, initial=np.inf))
+            self.best_loss_: float | None = float(np.fmin.reduce(self.loss_curve_, initial=np.inf))
         else:
             self.best_validation_score_ = max(filter(np.isfinite, self.validation_scores_), default=None)
             self.best_loss_ = None
@@ -515,14 +517,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         pieces = []
         with torch.inference_mode():
             for start in range(0, Z.shape[0], n_rows):
-                piece = Z[start : start + n_rows]
-                piece = piece.toarray() if sparse.issparse(piece) else piece
+                piece: Any = Z[start : start + n_rows]
+                piece = piece.toarray() if is_sparse(piece) else piece
                 pieces.append(net(torch.as_tensor(piece, dtype=torch.float64)).mean(dim=0))
         outputs = torch.cat(pieces).numpy()
         return outputs.astype(np.float32) if self.encoder_ is None and self._is_float32() else outputs
 
     def _is_float32(self) -> bool:
-        return self.net_.coefs[0].dtype == torch.float32
+        return bool(self.net_.coefs[0].dtype == torch.float32)
 
     # ------------------------------------------------------------------------------- look, and keep
 

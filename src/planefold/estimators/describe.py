@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from textwrap import dedent
 from typing import TypeVar
 
 T = TypeVar("T", bound=type)
@@ -107,5 +109,6 @@ def documented(cls: T) -> T:
     """Fill the parameters into a class's docstring at ``{parameters}``."""
     if cls.__doc__:  # python -OO has none
         weights = CLASS_WEIGHT if "Classifier" in cls.__name__ else ""
-        cls.__doc__ = cls.__doc__.replace("{parameters}", PARAMETERS + weights + MORE_PARAMETERS)
+        parameters = dedent(PARAMETERS + weights + MORE_PARAMETERS)
+        cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{parameters}", parameters)
     return cls

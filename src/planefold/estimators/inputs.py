@@ -116,7 +116,7 @@ def _read_for_tables(model: Any, X: Any, preparation: Any, *, reset: bool) -> Ta
         _remember_table(model, table, reset=reset)
         return table
     X = _numbers(model, X, reset=reset, allow_nan=True)
-    if sparse.issparse(X):
+    if is_sparse(X):
         if X.shape[0] * X.shape[1] > MAX_DENSE_VALUES:
             raise DataError(
                 f"a sparse matrix of {X.shape[0]:,} x {X.shape[1]:,} is too large to be prepared",
@@ -202,7 +202,7 @@ def _is_records(X: Any) -> bool:
 
 def _holds_more_than_numbers(X: Any) -> bool:
     """Tell whether an array holds texts or dates, which scikit-learn's checks would refuse."""
-    if sparse.issparse(X) or not hasattr(X, "__len__"):
+    if is_sparse(X) or not hasattr(X, "__len__"):
         return False
     try:
         array = np.asarray(X)
@@ -212,6 +212,11 @@ def _holds_more_than_numbers(X: Any) -> bool:
         return False
     kinds = (str, datetime.date, np.datetime64)
     return array.dtype.kind != "O" or any(isinstance(value, kinds) for value in array.ravel())
+
+
+def is_sparse(X: Any) -> bool:
+    """Tell whether X is a sparse matrix of SciPy."""
+    return bool(sparse.issparse(X))
 
 
 def refuse_infinite(X: Array) -> None:
@@ -230,13 +235,13 @@ def check_transformed(Z: Any, transformer: Any) -> Any:
     """Return what a user's transformer made as a matrix of finite numbers (CSR where it is sparse)."""
     who = f"preprocess={show(transformer)}"
     try:
-        Z = Z.tocsr() if sparse.issparse(Z) else np.asarray(Z)
+        Z = Z.tocsr() if is_sparse(Z) else np.asarray(Z)
         Z = Z.astype(np.float32 if Z.dtype == np.float32 else np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"{who} made something other than numbers", details=str(error).splitlines()[0]) from error
     if Z.ndim != 2:
         raise DataError(f"{who} made an array of shape {Z.shape}, the network needs rows and columns")
-    values = Z.data if sparse.issparse(Z) else Z
+    values = Z.data if is_sparse(Z) else Z
     if not np.isfinite(values).all():
         raise DataError(
             f"{who} made NaN or infinity, which a network cannot take",
@@ -256,7 +261,7 @@ def read_target_values(y: Any, n_rows: int, who: str) -> Array:
             hint="fit(X, y) with the values to predict, or the name of their column in X",
         )
     values = read_target(y)
-    if np.ndim(y) == 2 and values.ndim == 1 and not is_frame(y):
+    if values.ndim == 1 and not is_frame(y) and np.asarray(y).ndim == 2:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
             "(n_samples,), for example using ravel().",
@@ -321,7 +326,7 @@ def pick(rows: Any, index: Array) -> Any:
         return None
     if isinstance(rows, Table):
         return rows.take(index)
-    return rows[index] if isinstance(rows, np.ndarray) or sparse.issparse(rows) else _safe_indexing(rows, index)
+    return rows[index] if isinstance(rows, np.ndarray) or is_sparse(rows) else _safe_indexing(rows, index)
 
 
 def number_types(table: Table) -> dict[str, str] | None:

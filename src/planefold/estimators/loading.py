@@ -93,16 +93,6 @@ def versions() -> dict[str, str]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Say which planefold, Python and libraries are running."""
-    return {
-        "planefold": planefold.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-    }
-
-
 def load(path: str | Path) -> Any:
     """Read a model that ``save`` wrote. It predicts bit for bit as the one that was saved.
 
@@ -264,7 +254,7 @@ def _read_parameters(written: Mapping[str, Any], known: Iterable[str]) -> dict[s
     for name in set(known) & set(written):
         value = written[name]
         if name == "class_weight" and isinstance(value, list):
-            value = {label: weight for label, weight in value}
+            value = dict(value)  # of pairs
         elif isinstance(value, list):
             value = tuple(value)
         parameters[name] = float("inf") if value == INFINITE else value
@@ -275,8 +265,12 @@ def _read_encoder(written: Any, fitted: TableEncoder) -> TableEncoder:
     """Build what `preprocess` was, for a later fit."""
     if not isinstance(written, dict):
         return TableEncoder(missing_values=fitted.schema_.missing_values)
-    known = set(TableEncoder._get_param_names()) & set(written)
-    return TableEncoder(**{name: tuple(v) if isinstance(v := written[name], list) else v for name in known})
+    options: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in written.items()
+        if name in TableEncoder._get_param_names()
+    }
+    return TableEncoder(**options)
 
 
 def _card(model: BaseMLP) -> str:

@@ -17,8 +17,9 @@ from torch import Tensor
 from planefold.core.errors import DataError, ParameterError, listed, show
 from planefold.data.targets import ClassTarget, NumberTarget, class_target, number_target, read_target
 from planefold.engine.run import Epoch
-from planefold.estimators.base import Array, BaseMLP, take_target
+from planefold.estimators.base import Array, BaseMLP
 from planefold.estimators.describe import documented
+from planefold.estimators.inputs import take_target
 
 # With these values the estimators behave as scikit-learn's: one network, on the numbers as they are.
 SKLEARN_DEFAULTS: Mapping[str, Any] = MappingProxyType({
@@ -44,22 +45,22 @@ def _is_stochastic(model: BaseMLP) -> bool:
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     """Multilayer perceptrons that tell classes apart: two, more, or several labels at once.
 
-        Every parameter and fitted attribute of scikit-learn's ``MLPClassifier`` is here with its name and
-        meaning. The defaults are others: tables are prepared as they come, ``n_members`` small networks are
-        trained side by side, each holding out other rows to know when to stop, and each starts from the
-        linear solution. ``MLPClassifier(**SKLEARN_DEFAULTS)`` behaves as scikit-learn's.
+    Every parameter and fitted attribute of scikit-learn's ``MLPClassifier`` is here with its name and
+    meaning. The defaults are others: tables are prepared as they come, ``n_members`` small networks are
+    trained side by side, each holding out other rows to know when to stop, and each starts from the
+    linear solution. ``MLPClassifier(**SKLEARN_DEFAULTS)`` behaves as scikit-learn's.
 
     {parameters}
 
-        Examples
-        --------
-        >>> from sklearn.datasets import load_iris
-        >>> X, y = load_iris(return_X_y=True, as_frame=True)
-        >>> model = MLPClassifier(random_state=0).fit(X, y)
-        >>> model.predict(X[:2])
-        array([0, 0])
-        >>> model.score(X, y) > 0.95
-        True
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> model = MLPClassifier(random_state=0).fit(X, y)
+    >>> model.predict(X[:2])
+    array([0, 0])
+    >>> model.score(X, y) > 0.95
+    True
     """
 
     loss = "log_loss"  # the only one: an attribute, as in scikit-learn, and no parameter
@@ -137,7 +138,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
-    @available_if(_is_stochastic)
+    @available_if(_is_stochastic)  # type: ignore[untyped-decorator, unused-ignore]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
         """Make one pass over the rows given, going on from where the weights are.
 
@@ -158,7 +159,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 "common the classes are",
                 hint="give the weights as a dict",
             )
-        return self._fit_once(X, y, sample_weight, classes)
+        self._fit_once(X, y, sample_weight, classes)
+        return self
 
     def predict(self, X: Any) -> Array:
         """Predict a label for each row (with several labels a row: 0 or 1 for each).
@@ -235,11 +237,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         several = y.ndim == 2
         if first:
             self._target = _class_target(y, label_names) if several else class_target(classes, name="classes")
-        elif classes is not None and not several:
-            if not np.array_equal(class_target(classes, name="classes").classes, self._target.classes):
-                raise ParameterError(
-                    f"`classes={classes}` is not the same as on last call to partial_fit, was: {self.classes_}"
-                )
+        elif classes is not None and not several and not _same_classes(class_target(classes), self._target):
+            raise ParameterError(
+                f"`classes={classes}` is not the same as on last call to partial_fit, was: {self.classes_}"
+            )
         self._learn_class_weights(y)
 
     def _learn_scale(self, y: Array) -> None:
@@ -326,7 +327,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if self._target.multilabel:
             return (p > 0.5).astype(int)
         codes = (p[:, 0] > 0.5).astype(int) if self._is_binary else p.argmax(axis=1)
-        return self._target.classes[np.minimum(codes, len(self._target.classes) - 1)]
+        return np.asarray(self._target.classes[np.minimum(codes, len(self._target.classes) - 1)])
 
     def _score(self, predictions: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
         """Accuracy of each member on its held-out rows."""
@@ -353,19 +354,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     """Multilayer perceptrons that predict numbers, one or several a row.
 
-        Every parameter and fitted attribute of scikit-learn's ``MLPRegressor`` is here with its name and
-        meaning. The defaults are others: see :class:`MLPClassifier`. With ``preprocess`` the target is
-        standardised inside, so ``loss_`` is in units of the target's variance.
+    Every parameter and fitted attribute of scikit-learn's ``MLPRegressor`` is here with its name and
+    meaning. The defaults are others: see :class:`MLPClassifier`. With ``preprocess`` the target is
+    standardised inside, so ``loss_`` is in units of the target's variance.
 
     {parameters}
 
-        Examples
-        --------
-        >>> from sklearn.datasets import load_diabetes
-        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
-        >>> model = MLPRegressor(random_state=0).fit(X, y)
-        >>> model.score(X, y) > 0.5
-        True
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = MLPRegressor(random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.5
+    True
     """
 
     _losses = ("squared_error", "poisson")
@@ -443,7 +444,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             callbacks=callbacks,
         )
 
-    @available_if(_is_stochastic)
+    @available_if(_is_stochastic)  # type: ignore[untyped-decorator, unused-ignore]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Make one pass over the rows given, going on from where the weights are.
 
@@ -453,7 +454,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             As in :meth:`fit`. The preparation of the columns, and the scale of the target, are learned from
             the first call's rows.
         """
-        return self._fit_once(X, y, sample_weight)
+        self._fit_once(X, y, sample_weight)
+        return self
 
     def predict(self, X: Any) -> Array:
         """Predict a number for each row (or one for each output).
@@ -485,7 +487,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     @property
     def _objective_name(self) -> str:
-        return self.loss
+        return str(self.loss)
 
     def _learn_target(self, y: Array, label_names: list[str] | None, *, again: bool) -> None:
         if not again:

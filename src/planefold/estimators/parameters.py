@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -54,7 +55,8 @@ def _number(
         # An int may be too large for a float; it is compared as it is.
         if not whole and not (abs(value) <= np.finfo(np.float64).max):
             return False
-        return (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
+        low_enough = value < high if open_high else value <= high
+        return bool(low_enough and (value > low if open_low else value >= low))
 
     return check
 
@@ -279,7 +281,7 @@ def check_parameters(parameters: Mapping[str, Any], losses: tuple[str, ...]) -> 
     dropout_rates(parameters["dropout"], len(sizes))
     # Already too many between the hidden layers alone, whatever the table is.
     n_members = int(parameters["n_members"])
-    inner = sum(fan_in * fan_out for fan_in, fan_out in zip(sizes, sizes[1:], strict=False))
+    inner = sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
     refuse_too_large(n_members * (inner + sum(sizes)), parameters["hidden_layer_sizes"], n_members)
     if parameters["encoding"] == "piecewise_linear" and parameters["preprocess"] != "auto":
         raise ParameterError(

@@ -176,16 +176,16 @@ class MLP(nn.Module):
         """Yield each hidden layer's activations, of shape (n_members, n_samples, n_units)."""
         a = X
         drops = self.spec.dropout if dropout_generator is not None else ()
-        n_hidden = len(self.spec.hidden_layer_sizes)  # [:n], not a slice of the ParameterList: that builds another
-        for coef, intercept, rate in itertools.zip_longest(
-            [*self.coefs][:n_hidden], [*self.intercepts][:n_hidden], drops
-        ):
+        # Lists first: a slice of a ParameterList would build another one.
+        layers = zip([*self.coefs][:-1], [*self.intercepts][:-1], strict=True)
+        for (coef, intercept), rate in itertools.zip_longest(layers, drops):
             # The product is nobody else's: bias and activation may write into it.
             a = self._activation(torch.matmul(a, coef).add_(intercept))
             if rate:
                 keep = 1.0 - rate
-                # Inverted scaling: the expected activation stays, so prediction needs no correction.
-                a = a * torch.empty_like(a).bernoulli_(keep, generator=dropout_generator).div_(keep)
+                # Inverted scaling: the expected activation stays, so prediction needs no correction. A comparison
+                # of uniform numbers takes half the time of bernoulli_.
+                a = a * torch.empty_like(a).uniform_(generator=dropout_generator).lt_(keep).div_(keep)
             yield a
 
     def penalized(self) -> list[nn.Parameter]:
