@@ -2,10 +2,11 @@
 
     python tools/run_sklearn_mlp_tests.py                  scikit-learn's default values (SKLEARN_DEFAULTS)
     python tools/run_sklearn_mlp_tests.py --defaults ours  planefold's own default values
+    python tools/run_sklearn_mlp_tests.py -k early         only the tests whose name has "early" in it
 
 The tests are those of the installed scikit-learn, unchanged; only the two classes are replaced. A test that
 reads or sets private attributes of scikit-learn's classes says nothing about behaviour and is not applicable.
-Prints one line a test, and the sums. Exit status 1 if a test failed.
+Prints one line a test, and the sums. Exit status 1 if a test failed, or none ran.
 """
 
 from __future__ import annotations
@@ -13,21 +14,26 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import os
 import sys
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 import sklearn.neural_network
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))  # this checkout, whatever is installed
 import planefold
 
 MODULE = "sklearn.neural_network.tests.test_mlp"
+CLASSES = ("MLPClassifier", "MLPRegressor")
 
 
 def private_attributes(source: str) -> dict[str, list[str]]:
-    """The private attributes that each test function touches."""
+    """Find the private attributes that each test function touches."""
     found = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
@@ -36,16 +42,16 @@ def private_attributes(source: str) -> dict[str, list[str]]:
     return {name: attributes for name, attributes in found.items() if attributes}
 
 
-def use_sklearn_defaults() -> None:
-    """Give planefold's classes scikit-learn's default values."""
-    for cls in (planefold.MLPClassifier, planefold.MLPRegressor):
-        init = cls.__init__
-        names = [p.name for p in inspect.signature(init).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-        with_default = names[-len(init.__defaults__) :]
-        values = zip(with_default, init.__defaults__, strict=True)
-        init.__defaults__ = tuple(planefold.SKLEARN_DEFAULTS.get(name, value) for name, value in values)
-        keywords = {k: v for k, v in planefold.SKLEARN_DEFAULTS.items() if k in init.__kwdefaults__}
-        init.__kwdefaults__.update(keywords)
+def use_defaults(cls: type, defaults: MappingProxyType[str, Any]) -> None:
+    """Give a class other default values, in place: tests clone and pickle it by its name."""
+    init: Any = cls.__init__
+    positional = [p.name for p in inspect.signature(init).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    with_default = positional[len(positional) - len(init.__defaults__) :]
+    old = zip(with_default, init.__defaults__, strict=True)
+    init.__defaults__ = tuple(defaults.get(name, value) for name, value in old)
+    init.__kwdefaults__ |= {name: value for name, value in defaults.items() if name in init.__kwdefaults__}
+    now = {name: p.default for name, p in inspect.signature(cls).parameters.items()}
+    assert all(now[name] == value for name, value in defaults.items())
 
 
 class Outcomes:
@@ -57,11 +63,14 @@ class Outcomes:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
-            touched = self.private.get(item.originalname, [])
+            touched = self.private.get(getattr(item, "originalname", item.name), [])
             if touched:
-                reason = "reaches into private attributes: " + ", ".join(touched)
-                self.lines[item.name] = ("not applicable", reason)
+                self.lines[item.name] = ("not applicable", "reaches into private attributes: " + ", ".join(touched))
         items[:] = [item for item in items if item.name not in self.lines]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.lines[report.nodeid or "collection"] = ("failed", str(report.longrepr).strip().splitlines()[-1])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = report.nodeid.split("::")[-1]
@@ -71,23 +80,39 @@ class Outcomes:
         elif report.skipped:
             self.lines[name] = ("not applicable", f"skipped: {report.longrepr[-1]}")
         elif report.when == "call":
-            self.lines[name] = ("passed", "")
+            self.lines.setdefault(name, ("passed", ""))
 
 
 def main() -> int:
     """Run the tests and print what came of each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--defaults", choices=("sklearn", "ours"), default="sklearn")
+    parser.add_argument("--defaults", choices=("sklearn", "ours"), default="sklearn", help="whose default values")
+    parser.add_argument("-k", metavar="WORDS", help="only the tests that match, as in pytest")
     options = parser.parse_args()
-    if options.defaults == "sklearn":
-        use_sklearn_defaults()
-    sklearn.neural_network.MLPClassifier = planefold.MLPClassifier
-    sklearn.neural_network.MLPRegressor = planefold.MLPRegressor
+    for name in CLASSES:
+        cls = getattr(planefold, name)
+        if options.defaults == "sklearn":
+            use_defaults(cls, planefold.SKLEARN_DEFAULTS)
+        setattr(sklearn.neural_network, name, cls)  # before the tests import it from there
 
-    path = Path(find_spec(MODULE).origin)
-    outcomes = Outcomes(private_attributes(path.read_text()))
-    quiet = ["-p", "no:cacheprovider", "-p", "no:terminal", "-c", "/dev/null"]
-    pytest.main([*quiet, "--rootdir", str(path.parent), str(path)], plugins=[outcomes])
+    spec = find_spec(MODULE)
+    if spec is None or spec.origin is None:
+        print(f"this scikit-learn {sklearn.__version__} comes without its tests ({MODULE})", file=sys.stderr)
+        return 1
+    path = Path(spec.origin)
+    outcomes = Outcomes(private_attributes(path.read_text(encoding="utf-8")))
+    arguments = [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:terminal",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(path.parent),
+        str(path),
+    ]
+    pytest.main(arguments + (["-k", options.k] if options.k else []), plugins=[outcomes])
 
     for name, (outcome, reason) in outcomes.lines.items():
         print(f"{outcome:<15}{name}" + (f"  ({reason})" if reason else ""))

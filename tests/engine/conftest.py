@@ -13,7 +13,7 @@ from planefold.engine.loop import train
 from planefold.networks import MLPSpec
 
 
-def as_rows(X, y, weights=None, members=None, dtype=torch.float64):
+def _rows(X, y, weights=None, members=None, dtype=torch.float64):
     return Rows(
         X=torch.as_tensor(np.asarray(X), dtype=dtype),
         y=torch.as_tensor(np.asarray(y, dtype=float), dtype=dtype),
@@ -22,7 +22,7 @@ def as_rows(X, y, weights=None, members=None, dtype=torch.float64):
     )
 
 
-def fit(rows, objective="squared_error", *, seed=0, net=None, hidden=(5,), more=None, spec=None, **plan):
+def _fit(rows, objective="squared_error", *, seed=0, net=None, hidden=(5,), more=None, spec=None, **plan):
     """Build (unless a network is given) and train, both from one random state, as scikit-learn does."""
     random_state = np.random.RandomState(seed)
     if net is None:
@@ -34,8 +34,14 @@ def fit(rows, objective="squared_error", *, seed=0, net=None, hidden=(5,), more=
     return net, run
 
 
-def weights_of(net):
+def _weights(net):
     return [p.detach().clone() for p in net.parameters()]
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """The three helpers: ``rows`` of arrays, ``fit`` (net, run), ``weights`` of a network."""
+    return SimpleNamespace(rows=_rows, fit=_fit, weights=_weights)
 
 
 @pytest.fixture

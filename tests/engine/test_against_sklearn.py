@@ -6,8 +6,11 @@ import warnings
 
 import numpy as np
 import pytest
-from tests_engine_helpers import as_rows, fit
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from planefold.engine import OBJECTIVES, Plan
+from planefold.engine.loop import Memory, train
+from planefold.networks import MLPSpec
 
 RNG = np.random.RandomState(0)
 X = RNG.randn(70, 4)
@@ -27,7 +30,7 @@ PROBLEMS["poisson"] = (PROBLEMS["poisson"][0], PROBLEMS["poisson"][0][:, None].a
 WEIGHTS = RNG.rand(70) + 0.1
 
 
-def _both(problem, *, weights=None, **parameters):
+def _both(engine, problem, *, weights=None, **parameters):
     theirs_y, ours_y, objective = PROBLEMS[problem]
     settings = {"hidden_layer_sizes": (6, 4), "max_iter": 12, "batch_size": 16, "learning_rate_init": 0.02} | parameters
     is_classifier = objective.endswith("log_loss")
@@ -39,8 +42,8 @@ def _both(problem, *, weights=None, **parameters):
         theirs.fit(X, theirs_y, sample_weight=weights)
     plan = {k: v for k, v in settings.items() if k not in ("hidden_layer_sizes", "activation")}
     spec = {"activation": settings.get("activation", "relu")}
-    rows = as_rows(X, ours_y, weights)
-    net, run = fit(rows, objective, seed=7, hidden=settings["hidden_layer_sizes"], spec=spec, **plan)
+    rows = engine.rows(X, ours_y, weights)
+    net, run = engine.fit(rows, objective, seed=7, hidden=settings["hidden_layer_sizes"], spec=spec, **plan)
     return theirs, net, run
 
 
@@ -64,8 +67,8 @@ SOLVERS = {
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("problem", ["binary", "multiclass", "multilabel", "regression", "poisson"])
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weighted"])
-def test_training_gives_scikit_learns_weights_and_loss_curve(problem, solver, weights):
-    theirs, net, run = _both(problem, weights=weights, **SOLVERS[solver])
+def test_training_gives_scikit_learns_weights_and_loss_curve(engine, problem, solver, weights):
+    theirs, net, run = _both(engine, problem, weights=weights, **SOLVERS[solver])
     _assert_same_weights(net, theirs)
     np.testing.assert_allclose(run["objective"], theirs.loss_curve_, rtol=1e-7)
     assert run.n_epochs == theirs.n_iter_
@@ -74,23 +77,23 @@ def test_training_gives_scikit_learns_weights_and_loss_curve(problem, solver, we
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_every_activation_and_penalty_trains_as_in_scikit_learn(activation, solver, alpha):
-    theirs, net, run = _both("multiclass", activation=activation, solver=solver, alpha=alpha)
+def test_every_activation_and_penalty_trains_as_in_scikit_learn(engine, activation, solver, alpha):
+    theirs, net, run = _both(engine, "multiclass", activation=activation, solver=solver, alpha=alpha)
     _assert_same_weights(net, theirs)
     np.testing.assert_allclose(run["objective"], theirs.loss_curve_, rtol=1e-7)
 
 
 @pytest.mark.parametrize("changes", [{"shuffle": False}, {"batch_size": 70}, {"batch_size": 1}, {"batch_size": 69}])
-def test_every_way_to_cut_the_rows_trains_as_in_scikit_learn(changes):
-    theirs, net, run = _both("regression", **{"solver": "adam", "max_iter": 4} | changes)
+def test_every_way_to_cut_the_rows_trains_as_in_scikit_learn(engine, changes):
+    theirs, net, run = _both(engine, "regression", **{"solver": "adam", "max_iter": 4} | changes)
     _assert_same_weights(net, theirs)
     np.testing.assert_allclose(run["objective"], theirs.loss_curve_, rtol=1e-7)
 
 
 @pytest.mark.parametrize("learning_rate", ["constant", "adaptive"])
-def test_training_stops_in_the_epoch_in_which_scikit_learn_stops(learning_rate):
+def test_training_stops_in_the_epoch_in_which_scikit_learn_stops(engine, learning_rate):
     changes = {"solver": "sgd", "learning_rate": learning_rate, "tol": 0.01, "n_iter_no_change": 2, "max_iter": 300}
-    theirs, net, run = _both("regression", **changes)
+    theirs, net, run = _both(engine, "regression", **changes)
     assert run.n_epochs == theirs.n_iter_ < 300
     assert run.stopped_because == "no_improvement"
     _assert_same_weights(net, theirs)
@@ -98,9 +101,9 @@ def test_training_stops_in_the_epoch_in_which_scikit_learn_stops(learning_rate):
 
 @pytest.mark.parametrize("problem", ["binary", "multiclass", "multilabel", "regression", "poisson"])
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weighted"])
-def test_lbfgs_goes_scikit_learns_way(problem, weights):
+def test_lbfgs_goes_scikit_learns_way(engine, problem, weights):
     changes = {"solver": "lbfgs", "max_iter": 15, "activation": "tanh", "alpha": 0.1, "tol": 1e-9}
-    theirs, net, run = _both(problem, weights=weights, **changes)
+    theirs, net, run = _both(engine, problem, weights=weights, **changes)
     # Rounding grows along a path of L-BFGS, and no further than this in fifteen iterations.
     assert run.epochs[-1].objective == pytest.approx(theirs.loss_, rel=1e-7)
     _assert_same_weights(net, theirs, rtol=1e-5)
@@ -108,8 +111,8 @@ def test_lbfgs_goes_scikit_learns_way(problem, weights):
     assert run.stopped_because == "max_iter"
 
 
-def test_lbfgs_ends_where_the_gradient_vanishes():
-    _, net, run = _both("regression", solver="lbfgs", hidden_layer_sizes=(), alpha=1.0, tol=1e-9, max_iter=500)
+def test_lbfgs_ends_where_the_gradient_vanishes(engine):
+    _, net, run = _both(engine, "regression", solver="lbfgs", hidden_layer_sizes=(), alpha=1.0, tol=1e-9, max_iter=500)
     assert run.stopped_because == "converged"
     # Ridge regression in closed form, the intercept free of penalty.
     y = PROBLEMS["regression"][1]
@@ -119,27 +122,25 @@ def test_lbfgs_ends_where_the_gradient_vanishes():
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_several_targets_give_scikit_learns_weights(solver):
+def test_several_targets_give_scikit_learns_weights(engine, solver):
     # Its steps follow the gradient of the sum over the targets, its curve shows the mean: ours shows what is lowered.
-    theirs, net, run = _both("two targets", solver=solver, alpha=0.0, tol=0.0, n_iter_no_change=np.inf)
+    theirs, net, run = _both(engine, "two targets", solver=solver, alpha=0.0, tol=0.0, n_iter_no_change=np.inf)
     _assert_same_weights(net, theirs)
     np.testing.assert_allclose(run["objective"], 2 * np.array(theirs.loss_curve_), rtol=1e-7)
 
 
-def test_training_in_instalments_is_partial_fit():
-    from planefold.engine import OBJECTIVES, Plan
-    from planefold.engine.loop import Memory, train
-    from planefold.networks import MLPSpec
-
+def test_training_in_instalments_is_partial_fit(engine):
     y, ours_y, objective = PROBLEMS["binary"]
     random_state = np.random.RandomState(7)
     theirs = MLPClassifier((5,), solver="adam", random_state=random_state, batch_size=16)
     ours_state = np.random.RandomState(7)
-    net = MLPSpec(n_features=4, n_outputs=1, hidden_layer_sizes=(5,)).build(ours_state, dtype=as_rows(X, ours_y).dtype)
+    net = MLPSpec(n_features=4, n_outputs=1, hidden_layer_sizes=(5,)).build(
+        ours_state, dtype=engine.rows(X, ours_y).dtype
+    )
     memory = Memory()
     for _ in range(4):
         theirs.partial_fit(X, y, classes=[0, 1])
         plan = Plan(batch_size=16, max_iter=1)
-        train(net, as_rows(X, ours_y), OBJECTIVES[objective], plan, random_state=ours_state, memory=memory)
+        train(net, engine.rows(X, ours_y), OBJECTIVES[objective], plan, random_state=ours_state, memory=memory)
         _assert_same_weights(net, theirs)
     assert memory.n_seen == theirs.t_ == 280

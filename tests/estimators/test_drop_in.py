@@ -107,10 +107,16 @@ def test_both_losses_of_the_regressor_are_scikit_learns(loss: str) -> None:
     check_equal(quietly(ours.fit, X, np.abs(y)), quietly(theirs.fit, X, np.abs(y)), X)
 
 
-def test_several_outputs_are_scikit_learns() -> None:
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_several_outputs_get_scikit_learns_weights_and_the_loss_is_summed_over_them(solver: str) -> None:
     X, y = make_regression(150, 5, n_targets=3, random_state=0)
-    ours, theirs = both("MLPRegressor")
-    check_equal(quietly(ours.fit, X, y / 100), quietly(theirs.fit, X, y / 100), X)
+    ours, theirs = both("MLPRegressor", alpha=0.0, solver=solver)
+    quietly(ours.fit, X, y / 100)
+    quietly(theirs.fit, X, y / 100)
+    for left, right in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(ours.loss_curve_, 3 * np.array(theirs.loss_curve_))
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from planefold.engine.penalties import L2
 from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch
 from planefold.engine.sources import Rows
+from planefold.engine.stopping import non_finite_weights
 from planefold.networks.mlp import MLP
 
 Floats = NDArray[np.float64]
@@ -61,7 +63,8 @@ def minimize_lbfgs(
         flat.gradient.zero_()
         losses = objective.loss(net(X), y, weights)
         losses.sum().backward()  # type: ignore[no-untyped-call]
-        objectives = losses.detach() + penalty.add_gradient(total)
+        losses = losses.detach()
+        objectives = losses + penalty.add_gradient(total)
         tried = float(losses.mean()), float(objectives.mean())
         return float(objectives.sum()), flat.gradient.cpu().numpy().astype(np.float64)
 
@@ -94,5 +97,7 @@ def minimize_lbfgs(
     except KeyboardInterrupt:
         flat.theta.copy_(reached)
         return epochs, "interrupted"
+    if not math.isfinite(result.fun):  # already at the start: no step was made
+        raise non_finite_weights(epochs, plan)
     flat.theta.copy_(torch.from_numpy(result.x))
     return epochs, _REASONS.get(result.status, "line_search")

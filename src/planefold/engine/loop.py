@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from planefold.core.errors import TrainingError
 from planefold.engine.devices import threads_for
 from planefold.engine.flat import FlatParameters
 from planefold.engine.health import Health
@@ -27,7 +26,7 @@ from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch, Run
 from planefold.engine.schedules import Schedule
 from planefold.engine.sources import Rows, Shuffled
-from planefold.engine.stopping import BestWeights, Patience
+from planefold.engine.stopping import BestWeights, Patience, non_finite_weights
 from planefold.networks.mlp import MLP
 
 Callback = Callable[[Epoch], object]
@@ -107,7 +106,8 @@ def train(
                 epochs, stopped_because, best = loop.run()
     finally:
         flat.release()
-    _refuse_non_finite(net, epochs, plan)
+    if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
+        raise non_finite_weights(epochs, plan)
     return Run(
         epochs=tuple(epochs),
         objective=objective.name,
@@ -123,21 +123,6 @@ def train(
         n_members=net.spec.n_members,
         n_parameters=sum(p.numel() for p in net.parameters()),
         trivial_loss=_trivial_loss(rows, objective),
-    )
-
-
-def _refuse_non_finite(net: MLP, epochs: Sequence[Epoch], plan: Plan) -> None:
-    if all(bool(torch.isfinite(p).all()) for p in net.parameters()):
-        return
-    scale = "preprocess='auto', which puts the columns on one scale"
-    steps = plan.solver != "lbfgs"
-    raise TrainingError(
-        # scikit-learn's words, which its users look for.
-        "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-        "preprocessed.",
-        details=f"seen in epoch {epochs[-1].epoch if epochs else 1}"
-        + (f", at learning_rate_init={plan.learning_rate_init}" if steps else ""),
-        hint=f"try a learning rate ten times lower, or {scale}" if steps else f"try {scale}",
     )
 
 
@@ -164,7 +149,8 @@ class _Judge:
     def __call__(self, net: MLP) -> tuple[float, float | None]:
         with torch.inference_mode():
             outputs = net(self.X)
-            loss = float(self.objective.loss(outputs, self.y, self.weights).mean())
+            self.losses = self.objective.loss(outputs, self.y, self.weights)
+            loss = float(self.losses.mean())
             if self.score is None:
                 return loss, None
             return loss, float(self.score(self.objective.link(outputs), self.y, self.weights).mean())
@@ -206,7 +192,7 @@ class _Loop:
                 loss, figure = self.judge(self.net)
                 epochs.append(Epoch(epoch=0, train_loss=math.nan, objective=math.nan, val_loss=loss, val_score=figure))
                 if best is not None:
-                    best.offer(0, loss)
+                    best.offer(0, self.judge.losses)
             if memory.patience is None:
                 memory.patience = Patience(plan)
                 if self.judge is not None:  # what is no better than the start is no improvement
@@ -215,8 +201,8 @@ class _Loop:
                 epoch = self._epoch(number)
                 loss = epoch.objective if epoch.val_loss is None else epoch.val_loss
                 epochs.append(epoch)
-                if best is not None:
-                    best.offer(number, loss)
+                if best is not None and self.judge is not None:
+                    best.offer(number, self.judge.losses)
                 answers = [callback(epoch) for callback in self.callbacks]
                 memory.schedule.epoch_ends(memory.n_seen)
                 if not math.isfinite(epoch.objective) or math.isnan(loss):

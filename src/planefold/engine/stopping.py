@@ -7,10 +7,13 @@ rows, but with one fold each they see all rows, and the mean is as steady as cro
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
+from planefold.core.errors import TrainingError
 from planefold.engine.plan import Plan
+from planefold.engine.run import Epoch
 
 
 class Patience:
@@ -35,20 +38,55 @@ class Patience:
 
 
 class BestWeights:
-    """Keep the weights ``theta`` of the epoch in which the validation loss was lowest."""
+    """Keep the weights ``theta`` of the epoch in which the mean validation loss was lowest.
+
+    Several members leave the start (epoch 0) only for weights that are clearly better than it: the mean gain of the
+    members must be above its own standard error. Where the start is the linear solution and rows are few, what a
+    network gains on them is mostly chance.
+
+    References
+    ----------
+    Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees", 1984, section 3.4.3 (the rule of one
+    standard error).
+    """
 
     def __init__(self, theta: Tensor) -> None:
         self.theta = theta
         self.kept = theta.clone()
+        self.start: Tensor | None = None
         self.loss = math.inf
         self.epoch = 0
 
-    def offer(self, number: int, loss: float) -> None:
-        """Take the validation loss of an epoch and keep the weights if it is the lowest so far."""
-        if loss < self.loss:
+    def offer(self, number: int, losses: Tensor) -> None:
+        """Take the members' validation losses of an epoch and keep the weights if they are the best so far."""
+        losses = losses.double()
+        loss = float(losses.mean())
+        if number == 0:
+            self.start = losses
+        if loss < self.loss and (number == 0 or self._clearly_better(losses)):
             self.loss, self.epoch = loss, number
             self.kept.copy_(self.theta)
+
+    def _clearly_better(self, losses: Tensor) -> bool:
+        if self.start is None or len(losses) == 1 or not math.isfinite(float(self.start.mean())):
+            return True
+        gain = self.start - losses
+        return float(gain.mean()) > float(gain.std()) / math.sqrt(len(gain))
 
     def restore(self) -> None:
         """Put the kept weights back."""
         self.theta.copy_(self.kept)
+
+
+def non_finite_weights(epochs: Sequence[Epoch], plan: Plan) -> TrainingError:
+    """Build the error for a training that left nothing to use."""
+    scale = "preprocess='auto', which puts the columns on one scale"
+    has_rate = plan.solver != "lbfgs"
+    return TrainingError(
+        # scikit-learn's words, which its users look for.
+        "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+        "preprocessed.",
+        details=f"seen in epoch {epochs[-1].epoch if epochs else 1}"
+        + (f", at learning_rate_init={plan.learning_rate_init}" if has_rate else ""),
+        hint=f"try a learning rate ten times lower, or {scale}" if has_rate else f"try {scale}",
+    )

@@ -279,9 +279,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         dtype = self._dtype(X) if dtype is None else dtype
         device = find_device(self.device)
         return Rows(
-            X=X if is_sparse(X) else torch.as_tensor(X, dtype=dtype, device=device),
-            y=torch.as_tensor(self._encode_target(y), dtype=dtype, device=device),
-            weights=None if weights is None else torch.as_tensor(weights, dtype=dtype, device=device),
+            X=X if is_sparse(X) else _tensor(X, dtype, device),
+            y=_tensor(self._encode_target(y), dtype, device),
+            weights=None if weights is None else _tensor(weights, dtype, device),
         )
 
     def _fit_encoder(self, rows: Any, y: Array, weights: Array | None, folds: Array | None) -> Any:
@@ -519,7 +519,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             for start in range(0, Z.shape[0], n_rows):
                 piece: Any = Z[start : start + n_rows]
                 piece = piece.toarray() if is_sparse(piece) else piece
-                pieces.append(net(torch.as_tensor(piece, dtype=torch.float64)).mean(dim=0))
+                pieces.append(net(_tensor(piece, torch.float64)).mean(dim=0))
         outputs = torch.cat(pieces).numpy()
         return outputs.astype(np.float32) if self.encoder_ is None and self._is_float32() else outputs
 
@@ -619,6 +619,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = self.preprocess is not None
         return tags
+
+
+def _tensor(array: Array, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
+    # torch warns of memory that cannot be written, such as that of a memory-mapped file, and has no other way in.
+    return torch.as_tensor(array if array.flags.writeable else array.copy(), dtype=dtype, device=device)
 
 
 def _move(memory: Memory, device: torch.device) -> None:

@@ -222,11 +222,7 @@ def _objectives_of(model: BaseMLP) -> tuple[str, ...]:
 
 def _parameters(model: BaseMLP) -> dict[str, Any]:
     """Return the constructor's parameters as JSON data; what is code (callbacks, a random stream) is left out."""
-    return {
-        name: _plain(name, value)
-        for name, value in model.get_params(deep=False).items()
-        if name != "callbacks" and not (name == "random_state" and not isinstance(value, int | np.integer | None))
-    }
+    return {name: _plain(name, value) for name, value in model.get_params(deep=False).items() if name != "callbacks"}
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -237,6 +233,8 @@ def _plain(name: str, value: Any) -> Any:
     if name == "class_weight" and value is not None and not isinstance(value, str):
         # Pairs: the labels may be numbers, which are no keys in JSON.
         return [[_scalar(label), _scalar(weight)] for label, weight in value.items()]
+    if name == "random_state" and not isinstance(value, int | np.integer):
+        return None
     if name == "device":
         return str(value)
     if isinstance(value, np.ndarray | list | tuple):

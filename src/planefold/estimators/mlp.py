@@ -356,7 +356,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     Every parameter and fitted attribute of scikit-learn's ``MLPRegressor`` is here with its name and
     meaning. The defaults are others: see :class:`MLPClassifier`. With ``preprocess`` the target is
-    standardised inside, so ``loss_`` is in units of the target's variance.
+    standardised inside, so ``loss_`` is in units of the target's variance. Of several outputs ``loss_`` is the
+    sum, which is what the gradient belongs to; scikit-learn goes down the same gradient and shows the mean.
 
     {parameters}
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from planefold.core.errors import DataError
+from planefold.core.errors import DataError, listed, show
+from planefold.data.cells import is_missing, text_of
 from planefold.data.encoder import TableEncoder
-from planefold.data.tables import Table, read_table
-from planefold.data.targets import find_task, read_target
+from planefold.data.tables import Table
+from planefold.data.targets import find_task, read_target, to_numbers
+from planefold.engine.devices import find_device
 from planefold.estimators.base import BaseMLP
-from planefold.estimators.inputs import take_target
+from planefold.estimators.inputs import is_sparse, n_rows_of, take_target
 from planefold.estimators.loading import versions
-from planefold.estimators.mlp import MLPClassifier
+from planefold.estimators.mlp import MLPClassifier, MLPRegressor
 from planefold.reports import Evaluation, ReportData, evaluate, fit_baselines, write_report
 
 N_HISTOGRAM_BINS = 24
@@ -51,15 +54,19 @@ def judge(model: BaseMLP, X: Any, y: Any, *, train: tuple[Any, Any] | None = Non
     Returns
     -------
     planefold.reports.Evaluation
+
+    Notes
+    -----
+    Costs one prediction of the rows and, with ``train``, one gradient boosting on the model's own inputs.
     """
-    X, y = take_target(X, y, model.preprocess)
+    X, y = take_target(X, y, model.encoder_)
     truth = _comparable(model, read_target(y))
     task = task_of(model)
     predicted = model.predict(X)
     proba = model.predict_proba(X) if isinstance(model, MLPClassifier) else None
     baselines = {}
     if train is not None:
-        X_train, y_train = take_target(*train, model.preprocess)
+        X_train, y_train = take_target(*train, model.encoder_)
         inputs = [np.asarray(_dense(model._encode(model._read(part, reset=False)))) for part in (X_train, X)]
         baselines = fit_baselines(
             task=task, X_train=inputs[0], y_train=_comparable(model, read_target(y_train)), X_test=inputs[1],
@@ -105,11 +112,10 @@ def report(
     planefold.reports.ReportData
         Everything that the page says.
     """
-    X, y = take_target(X, y, model.preprocess)
+    X, y = take_target(X, y, model.encoder_)
     target = getattr(model, "target_name_", None) or "target"
     schema = model.encoder_.schema_ if isinstance(model.encoder_, TableEncoder) else None
-    described = X if train is None else take_target(*train, model.preprocess)[0]
-    n_test = int(len(read_target(y)))
+    described = model._read(X if train is None else take_target(*train, model.encoder_)[0])
     hashes = {}
     if model_path is not None:
         hashes[Path(model_path).name] = hashlib.sha256(Path(model_path).read_bytes()).hexdigest()
@@ -127,8 +133,14 @@ def report(
         run=model.run_,
         findings=tuple(model.diagnose()),
         columns=tuple(_columns(schema, described)) if schema is not None else (),
-        notes=tuple(schema.notes()) if schema is not None else (),
-        rows={"train": _n_learned(model), "test": n_test, "how": how_split, "described": _length(described)},
+        # Why columns are left out stands beside each of them already.
+        notes=tuple(note for column in schema.columns for note in column.notes) if schema is not None else (),
+        rows={
+            "train": model.run_.n_train if train is None else n_rows_of(described),
+            "test": len(read_target(y)),
+            "how": how_split,
+            "described": n_rows_of(described),
+        },
         reproduce=dict(reproduce or {}),
         versions=versions(),
         hashes=hashes,
@@ -138,39 +150,33 @@ def report(
     return data
 
 
-def _n_learned(model: BaseMLP) -> int:
-    run = model.run_
-    # Several members hold out other rows each: together they learn from all.
-    return run.n_train if run.n_members == 1 or not run.n_val else max(run.n_train, run.n_train + run.n_val)
-
-
 def _comparable(model: BaseMLP, y: Any) -> Any:
-    """Bring targets to the type of the model's labels, where a file has them in another one: 1.0 for 1."""
-    if isinstance(model, MLPClassifier) and not model._target.multilabel:
-        labels = model.classes_
-        if labels.dtype.kind == "U" and y.dtype.kind != "U":
-            return y.astype(str)
-        if labels.dtype.kind in "if" and y.dtype.kind in "if":
-            return y.astype(labels.dtype) if np.all(y == np.floor(y)) else y
-    elif not isinstance(model, MLPClassifier) and y.dtype.kind == "U":
-        from planefold.data.targets import to_numbers
+    """Bring targets to the type of the model's own, where another file has them in a different one.
 
+    A column of 0 and 1 is read as whole numbers, as decimals where one is written 1.0, and as texts where one
+    says "unknown": the 1 among them is the model's class 1 all the same.
+    """
+    if not isinstance(model, MLPClassifier):
         return to_numbers(y)
-    return y
+    if model._target.multilabel or y.dtype.kind == model.classes_.dtype.kind:
+        return y
+    by_text = {_text(label): label for label in model.classes_.tolist()}
+    labels = [by_text.get(_text(value), value) for value in y.tolist()]
+    same = {type(label) for label in labels} == {type(label) for label in by_text.values()}
+    return np.array(labels, dtype=None if same else object)
+
+
+def _text(label: Any) -> str:
+    return str(text_of(label)).strip()
 
 
 def _dense(Z: Any) -> Any:
-    return Z.toarray() if hasattr(Z, "toarray") else Z
+    return Z.toarray() if is_sparse(Z) else Z
 
 
-def _length(X: Any) -> int:
-    return int(X.n_rows if isinstance(X, Table) else len(X))
-
-
-def _columns(schema: Any, X: Any) -> Any:
+def _columns(schema: Any, table: Table) -> Iterator[dict[str, Any]]:
     """Describe each column as the report shows it."""
-    table = read_table(X) if not isinstance(X, np.ndarray) else None
-    values = {} if table is None else dict(schema.align(table, with_dropped=True)[0].columns)
+    values = schema.align(table, with_dropped=True)[0].columns
     for column in schema.columns:
         described: dict[str, Any] = {
             "name": column.name, "kind": column.kind, "why": column.why, "n_missing": column.n_missing,
@@ -179,18 +185,24 @@ def _columns(schema: Any, X: Any) -> Any:
         }  # fmt: skip
         if column.kind == "date":
             described["minimum"], described["maximum"] = column.date_minimum, column.date_maximum
-        found = values.get(column.name)
-        if found is not None and column.kind == "number":
-            present = found[np.isfinite(found)]
-            # The outer hundredths would leave one bar and a long way of nothing.
-            low, high = np.quantile(present, [0.01, 0.99]) if len(present) else (0.0, 0.0)
-            if low < high:
-                described["histogram"] = np.histogram(present.clip(low, high), N_HISTOGRAM_BINS)[0].tolist()
-        elif found is not None and column.kind in ("category", "boolean"):
-            texts, counts = np.unique([text for text in found.tolist() if text is not None], return_counts=True)
-            order = np.argsort(-counts, kind="stable")[:MAX_CATEGORIES_SHOWN]
-            described["categories"] = [[str(texts[i]), int(counts[i])] for i in order]
+        elif column.kind == "number":
+            described["histogram"] = _histogram(values[column.name])
+        elif column.kind in ("category", "boolean"):
+            described["categories"] = _most_frequent(values[column.name])
         yield described
+
+
+def _histogram(numbers: Any) -> list[int]:
+    present = numbers[np.isfinite(numbers)]
+    # The outer hundredths would leave one bar and a long way of nothing.
+    low, high = np.quantile(present, [0.01, 0.99]) if len(present) else (0.0, 0.0)
+    counts: list[int] = np.histogram(present.clip(low, high), N_HISTOGRAM_BINS)[0].tolist() if low < high else []
+    return counts
+
+
+def _most_frequent(categories: Any) -> list[list[Any]]:
+    found = Counter(text for text in categories.tolist() if text is not None)
+    return [list(pair) for pair in sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_CATEGORIES_SHOWN]]
 
 
 def choose_estimator(
@@ -218,20 +230,53 @@ def choose_estimator(
     Raises
     ------
     DataError
-        If the column is not there or has missing values.
+        If the column is not there, has missing values, or nothing can be learned from it.
+    ParameterError
+        If a parameter has a value that it cannot have, or the device is not there.
     """
-    from planefold.estimators.mlp import MLPRegressor
-
-    values = read_target(table[target], name=f'column "{target}"')
-    if len(values) < 2:
-        raise DataError(
-            f"{table.source} has {len(values)} row of data, and at least 2 are needed",
-            hint="one row can neither be learned from nor be judged by",
-        )
+    values = _target_values(table, target)
     found, why = find_task(values)
     if task == "auto":
         task = "regression" if found == "regression" else "classification"
     else:
         why = "as asked for"
     model: BaseMLP = MLPRegressor(**parameters) if task == "regression" else MLPClassifier(**parameters)
+    model._check()
+    find_device(model.device)
+    if task == "classification":
+        _refuse_classes(values, table, target)
     return model, task, why
+
+
+def _target_values(table: Table, target: str) -> Any:
+    column = table[target]
+    if len(column) < 2:
+        raise DataError(
+            f"{table.source} has one row, and at least 2 are needed",
+            hint="one row can neither be learned from nor be judged by",
+        )
+    missing = np.array([is_missing(value) for value in column.tolist()])
+    if missing.any():
+        raise DataError(
+            f'column "{target}" of {table.source} has no value in row {int(np.argmax(missing)) + 1}',
+            details=f"{int(missing.sum()):,} of {len(column):,} rows have none",
+            hint="leave these rows out: nothing can be learned from a row whose target is not known",
+        )
+    return read_target(column, name=f'column "{target}"')
+
+
+def _refuse_classes(values: Any, table: Table, target: str) -> None:
+    """Refuse a target of one class, and one in which every row is a class of its own."""
+    classes, counts = np.unique(values, return_counts=True)
+    if len(classes) == 1:
+        raise DataError(
+            f'column "{target}" of {table.source} has one class only: {show(classes[0])}',
+            details=f"all {len(values):,} rows are of it",
+            hint="is it the right column, or were the rows filtered?",
+        )
+    if counts.max() == 1:
+        raise DataError(
+            f'column "{target}" of {table.source} has a different value in every row: these are no classes',
+            details=f"{len(values):,} rows, such as {listed(map(show, classes), limit=3)}",
+            hint="predict another column",
+        )
