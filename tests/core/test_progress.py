@@ -21,8 +21,8 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch):
+def _terminal(monkeypatch):
+    """Put a terminal in the place of standard error. No fixture: pytest puts its own there when the test starts."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
@@ -47,7 +47,8 @@ def test_nothing_is_written_where_standard_error_is_no_terminal(monkeypatch, clo
         assert stream is None or stream.getvalue() == ""
 
 
-def test_short_work_shows_no_bar(terminal, clock):
+def test_short_work_shows_no_bar(clock, monkeypatch):
+    terminal = _terminal(monkeypatch)
     with ProgressBar(10, "training") as bar:
         clock[0] += progress.PATIENCE_SECONDS * 0.9
         bar.update(9)
@@ -55,7 +56,8 @@ def test_short_work_shows_no_bar(terminal, clock):
 
 
 @pytest.mark.parametrize("ends_by", [None, KeyboardInterrupt])
-def test_a_bar_appears_after_the_patience_and_is_gone_at_the_end(terminal, clock, ends_by):
+def test_a_bar_appears_after_the_patience_and_is_gone_at_the_end(clock, monkeypatch, ends_by):
+    terminal = _terminal(monkeypatch)
     def work():
         with ProgressBar(10, "training") as bar:
             clock[0] += progress.PATIENCE_SECONDS * 1.1
@@ -77,18 +79,21 @@ def test_a_bar_appears_after_the_patience_and_is_gone_at_the_end(terminal, clock
     assert terminal.getvalue().count("\x1b[?25l") == terminal.getvalue().count("\x1b[?25h") == 1
 
 
-def test_what_is_printed_meanwhile_still_goes_to_standard_output(terminal, clock, monkeypatch):
+def test_what_is_printed_meanwhile_still_goes_to_standard_output(clock, monkeypatch):
+    terminal = _terminal(monkeypatch)
     file = io.StringIO()  # standard output goes to a file, as in `planefold ... --json > out.json`
     monkeypatch.setattr(sys, "stdout", file)
     with ProgressBar(10, "training") as bar:
         clock[0] += 100
         bar.update(5)
+        assert sys.stderr is not terminal  # rich stands before it
         sys.stdout.write("a result\n")
     assert file.getvalue() == "a result\n"
     assert "a result" not in terminal.getvalue()
 
 
-def test_a_bar_can_be_switched_off(terminal, clock):
+def test_a_bar_can_be_switched_off(clock, monkeypatch):
+    terminal = _terminal(monkeypatch)
     with ProgressBar(10, "training", enabled=False) as bar:
         clock[0] += 100
         bar.update(5)

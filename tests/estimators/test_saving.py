@@ -109,7 +109,8 @@ def test_a_loaded_model_is_the_model(fitted: dict[str, Any], tmp_path: Path, kin
     assert type(twin) is type(model)
     check_same_bits(outputs_of(twin, X), outputs_of(model, X))
     for attribute in ("loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "n_iter_",
-                      "t_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_", "target_name_"):  # fmt: skip
+                      "t_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_",
+                      "target_name_"):  # fmt: skip
         assert getattr(twin, attribute) == getattr(model, attribute), attribute
     if hasattr(model, "classes_"):
         np.testing.assert_array_equal(twin.classes_, model.classes_)

@@ -158,7 +158,7 @@ def test_sparse_matrices_are_prepared_like_dense_ones(quick: Any, form: Any) -> 
 
 
 def test_a_sparse_matrix_too_large_to_be_made_dense_is_an_error(quick: Any) -> None:
-    X = sparse.random(1000, 200_000, 1e-5, format="csr", random_state=0)
+    X = sparse.csr_matrix((1000, 200_000))
     with pytest.raises(DataError, match="preprocess=None keeps it sparse"):
         quick().fit(X, np.arange(1000) % 2)
 
@@ -265,3 +265,15 @@ def test_bins_are_for_the_automatic_preparation(quick: Any) -> None:
         quick(preprocess=None, encoding="piecewise_linear").fit(np.eye(4), [0, 1, 0, 1])
     model = quick(encoding="piecewise_linear").fit(np.random.RandomState(0).randn(50, 1), [0, 1] * 25)
     assert len(model.encoder_.inputs_) > 1
+
+
+@pytest.mark.parametrize(("curve", "encoding"), [
+    (lambda x: np.sign(np.sin(9 * x)), "piecewise_linear"), (lambda x: x, "linear"),
+])  # fmt: skip
+def test_numbers_get_bins_where_these_help_on_rows_held_out(quick: Any, curve: Any, encoding: str) -> None:
+    random = np.random.RandomState(0)
+    x = random.uniform(-1, 1, (600, 1))
+    model = quick("MLPRegressor", n_members=3).fit(x, curve(x[:, 0]) + 0.01 * random.randn(600))
+    assert model.encoder_.encoding == encoding
+    few = quick("MLPRegressor", n_members=3).fit(x[:100], curve(x[:100, 0]))
+    assert few.encoder_.encoding == "linear"  # too few rows to tell

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from planefold.cli.options import json_option, print_json
+from planefold.cli.options import json_option, print_json, print_line
+
+WIDEST_NAME = 40
+MAX_CATEGORIES = 6
 
 
-@click.command()
+@click.command(short_help="Show what is in a model file.")
 @click.argument("model", type=Path)
 @json_option
 def inspect(model: Path, as_json: bool) -> None:
-    """Show what is in the model file MODEL: task, columns, network, versions.
+    """Show what is in the model file MODEL: what it predicts, network, versions, columns.
 
     Nothing in the file is run, and the weights are not loaded.
     """
@@ -25,39 +28,64 @@ def inspect(model: Path, as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
-    write = sys.stdout.write
-    for line in _lines(str(model), summary):
-        write(line + "\n")
+    for line in _all_lines(model, summary):
+        print_line(line)
 
 
-def _lines(path: str, summary: dict[str, Any]) -> Any:
-    manifest, schema = summary["manifest"], summary["schema"]
-    target, network = manifest.get("target", {}), manifest.get("network", {})
-    yield f"{path}: {manifest.get('estimator')}, {summary['file_size']:,} bytes, made {manifest.get('created')}"
-    yield f"  predicts   {target.get('name') or 'the target'}" + (
-        f": one of {', '.join(map(str, target['classes'][:12]))}" if target.get("classes") else ""
-    )
-    sizes = "-".join(map(str, [network.get("n_features"), *network.get("hidden_layer_sizes", []), network.get("n_outputs")]))
-    yield (
-        f"  network    {sizes}, {network.get('activation')}, {network.get('n_members')} members, "
-        f"{manifest.get('n_parameters', 0):,} parameters"
-    )
-    yield "  versions   " + ", ".join(f"{name} {version}" for name, version in manifest.get("versions", {}).items())
-    columns = schema.get("columns", [])
+def _all_lines(model: Path, summary: dict[str, Any]) -> list[str]:
+    try:
+        return list(_lines(model, summary))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # JSON of the right syntax may still say anything.
+        from planefold.core.errors import ModelFileError
+
+        raise ModelFileError(f"{model} does not describe a model as planefold does",
+                             details=f"{type(error).__name__}: {error}",
+                             hint="--json shows what it says instead") from error  # fmt: skip
+
+
+def _lines(model: Path, summary: dict[str, Any]) -> Iterator[str]:
+    manifest, columns = summary["manifest"], summary["schema"].get("columns", [])
+    target, network, versions = (manifest.get(key) or {} for key in ("target", "network", "versions"))
+    made = str(manifest.get("created", "at an unknown time")).replace("T", " ").replace("+00:00", " UTC")
+    yield f"{model}: {manifest.get('estimator', 'a model')}, {_size(summary['file_size'])}, made {made}"
+    classes = target.get("classes") or []
+    shown = ", ".join(map(str, classes[:12])) + (f", ... ({len(classes)} in all)" if len(classes) > 12 else "")
+    yield f"  predicts  {target.get('name') or 'the target'}" + (f": {shown}" if classes else ", a number")
+    if network:
+        units = [network["n_features"], *network["hidden_layer_sizes"], network["n_outputs"]]
+        members = network.get("n_members", 1)
+        yield (
+            f"  network   {'1 network' if members == 1 else f'{members} networks'} {'-'.join(map(str, units))}, "
+            f"{network['activation']}, {manifest.get('n_parameters', 0):,} parameters"
+        )
+    if versions:
+        ours_first = sorted(versions.items(), key=lambda pair: pair[0] != "planefold")
+        yield "  made with " + ", ".join(f"{name} {version}" for name, version in ours_first)
     if columns:
-        width = min(max(len(column["name"]) for column in columns), 40)
-        yield f"  {len(columns)} columns:"
+        yield f"  columns   {len(columns)}"
+        width = min(max(len(column["name"]) for column in columns), WIDEST_NAME)
         for column in columns:
             yield f"    {column['name']:<{width}}  {_described(column)}"
+
+
+def _size(n_bytes: int) -> str:
+    if n_bytes < 1000:
+        return f"{n_bytes} bytes"
+    return f"{n_bytes / 1e3:,.0f} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:,.1f} MB"
 
 
 def _described(column: dict[str, Any]) -> str:
     if column["kind"] == "drop":
         return f"not used: {column['why']}"
     if column["kind"] == "number":
-        return f"number, {column['minimum']:g} to {column['maximum']:g}"
+        return f"number, {_number(column['minimum'])} to {_number(column['maximum'])}"
     if column["kind"] == "date":
         return f"date, {column['date_minimum'][:10]} to {column['date_maximum'][:10]}"
-    shown = ", ".join(column["categories"][:6])
-    more = ", ..." if len(column["categories"]) > 6 else ""
-    return f"{column['kind']}: {shown}{more}"
+    n_categories = max(column.get("n_unique", 0), len(column["categories"]))
+    shown = ", ".join(column["categories"][:MAX_CATEGORIES])
+    return f"{column['kind']}: {shown}" + (f", ... ({n_categories} in all)" if n_categories > MAX_CATEGORIES else "")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.6g}"

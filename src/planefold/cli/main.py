@@ -31,6 +31,14 @@ COMMANDS = {
     "inspect": ("planefold.cli.inspect", "inspect"),
     "examples": ("planefold.cli.examples", "examples"),
 }
+# \b keeps click from filling the lines below it.
+HELP = """Neural networks on tables: trained in one line, told when something is wrong.
+
+\b
+a table to try:         planefold examples diabetes --holdout new.csv
+train, judge, report:   planefold train diabetes.csv --target progression
+predict new rows:       planefold predict diabetes.fold new.csv
+"""
 
 
 class Commands(click.Group):
@@ -62,6 +70,7 @@ class Commands(click.Group):
 
 @click.group(
     cls=Commands,
+    help=HELP,
     invoke_without_command=True,
     subcommand_metavar="COMMAND ...",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -69,13 +78,7 @@ class Commands(click.Group):
 @click.version_option(planefold.__version__, prog_name="planefold", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Neural networks on tables: trained in one line, told when something is wrong.
-
-    \b
-    a table to try:         planefold examples diabetes --holdout new.csv
-    train, judge, report:   planefold train diabetes.csv --target progression
-    predict new rows:       planefold predict diabetes.fold new.csv
-    """
+    """Say what there is, when no command is named."""
     if context.invoked_subcommand is None:
         say(context.get_help())
         context.exit(EXIT_USAGE)
@@ -139,7 +142,7 @@ def _explained(error: Exception) -> tuple[PlanefoldError, int]:
 def _tell(error: PlanefoldError, code: int, *, as_json: bool) -> int:
     # Where the error passed through on its way up, as in "while training on house.csv".
     details = "; ".join([*filter(None, [error.details]), *getattr(error, "__notes__", [])]) or None
-    if as_json and not isinstance(error.__cause__, BrokenPipeError):
+    if as_json:
         told = {"type": type(error).__name__, "what": error.what, "details": details, "hint": error.hint}
         with contextlib.suppress(FileError, BrokenPipeError):
             print_json({"error": told, "exit_code": code})
@@ -149,7 +152,7 @@ def _tell(error: PlanefoldError, code: int, *, as_json: bool) -> int:
     return code
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *place: Any) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):  # others are for programmers
         note(str(message))
 

@@ -28,9 +28,9 @@ def reading_options(command: F) -> F:
     command = click.option(
         "--encoding", metavar="NAME", default="utf-8", show_default=True, help="Text encoding of the file."
     )(command)
-    return click.option(
-        "--delimiter", metavar="TEXT", help="What separates the fields; found by itself if not given."
-    )(command)
+    return click.option("--delimiter", metavar="TEXT", help="What separates the fields; found by itself if not given.")(
+        command
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- speaking
@@ -100,9 +100,7 @@ def show_usage(error: click.UsageError) -> PlanefoldError:
         return PlanefoldError(f"{command} has no option {error.option_name}",
                               hint=f"did you mean {' or '.join(near)}?" if near else more)  # fmt: skip
     if isinstance(error, click.MissingParameter) and error.param is not None:
-        return PlanefoldError(f"{command} needs {error.param.make_metavar(error.ctx)}"
-                              if error.param.param_type_name == "argument" and error.ctx is not None
-                              else f"{command}: {error.format_message()}", hint=more)  # fmt: skip
+        return PlanefoldError(f"{command} needs {error.param.human_readable_name}", hint=more)
     what, *others = error.format_message().splitlines() or [""]
     told = [line.strip() for line in others]
     hints = [line.removeprefix("hint: ") for line in told if line.startswith("hint: ")]
@@ -139,4 +137,6 @@ def _check_writable(what: str, path: Path) -> None:
         raise ParameterError(f"{what} cannot be written to {path}: there is no folder {path.parent}",
                              hint="make the folder first, or choose another place")  # fmt: skip
     if not os.access(folder, os.W_OK) and not (path.exists() and not path.is_file()):  # a pipe needs no folder
-        raise ParameterError(f"{what} cannot be written to {path}: the folder is read-only", hint="choose another place")
+        raise ParameterError(
+            f"{what} cannot be written to {path}: the folder is read-only", hint="choose another place"
+        )

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import csv
-import sys
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from planefold.cli.options import json_option, note, print_json, reading_options, say
+from planefold.cli.options import (
+    check_outputs,
+    json_option,
+    note,
+    notes,
+    print_json,
+    print_line,
+    reading_options,
+    say,
+    write,
+)
+
+if TYPE_CHECKING:
+    from planefold.data import Table
+    from planefold.reports import Evaluation
+
+Columns = Mapping[str, Sequence[Any]]
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(short_help="Predict new rows with a saved model.", context_settings={"show_default": True})
 @click.argument("model", type=Path)
 @click.argument("data", type=Path)
-@click.option("--output", "-o", type=Path, help="Where the predictions go; default: standard output.")
-@click.option("--keep", multiple=True, metavar="COLUMN", help="Columns of DATA to write beside the predictions.")
+@click.option("--output", "-o", type=Path, metavar="FILE", help="Where the predictions go; default: standard output.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="A column of DATA to write beside the predictions.")
 @reading_options
 @json_option
 def predict(model: Path, data: Path, output: Path | None, keep: tuple[str, ...], delimiter: str | None, encoding: str,
@@ -24,77 +41,104 @@ def predict(model: Path, data: Path, output: Path | None, keep: tuple[str, ...],
     """Predict the rows of the CSV file DATA with the model file MODEL.
 
     Writes CSV: the row's number, the prediction, and for classes the probability of each. If DATA has the
-    target column, too, the model is judged by it.
+    target column, too, it says how near the predictions come.
     """
-    from planefold.core.errors import ParameterError, unknown_column
+    from planefold.core.errors import unknown_column
     from planefold.data import read_table
 
     table = read_table(data, delimiter=delimiter, encoding=encoding)
     for column in keep:
         if column not in table.names:
             raise unknown_column(column, table.names, data.name, flag="--keep ")
-    if output is not None and output.resolve() in (data.resolve(), model.resolve()):
-        raise ParameterError(f"--output {output} would overwrite the {'data' if output.resolve() == data.resolve() else 'model'}")
+    check_outputs({"the predictions": output}, {"the data": data, "the model": model})
 
     from planefold.estimators import load
+    from planefold.reports.plain import plain
 
     fitted = load(model)
     target = getattr(fitted, "target_name_", None) or "prediction"
     known = target in table.names
     X = table.drop([target]) if known else table
-    if fitted.encoder_ is not None:
-        for sentence in fitted.encoder_.transform_with_notes(X)[1]:
-            note(sentence)
-    columns: dict[str, Any] = {"row": range(1, table.n_rows + 1)} | {name: table[name].tolist() for name in keep}
-    predicted = fitted.predict(X)
-    if predicted.ndim == 1:
-        columns[_free(target if not known or target not in keep else f"predicted {target}", columns)] = predicted.tolist()
-    else:
-        labels = getattr(fitted, "classes_", range(predicted.shape[1]))
-        columns |= {f"{target} {label}": values.tolist() for label, values in zip(labels, predicted.T, strict=True)}
-    if hasattr(fitted, "predict_proba"):
-        for label, p in zip(fitted.classes_.tolist(), fitted.predict_proba(X).T, strict=True):
-            columns[_free(f"probability of {label}", columns)] = [round(value, 6) for value in p.tolist()]
-
-    if as_json and output is None:
-        print_json([dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)])
-    elif output is None:
-        _write(sys.stdout, columns)
+    told = [] if fitted.encoder_ is None else fitted.encoder_.transform_with_notes(X)[1]
+    notes(told)
+    columns = _columns(fitted, X, table, target, keep)
+    evaluation = _judged(fitted, X, table[target]) if known else None
+    if output is None:
+        if as_json:
+            print_json(plain([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]))
+        else:
+            write(_csv(columns))
     else:
         from planefold.core.files import atomic_write
 
         with atomic_write(output, "w") as file:
-            _write(file, columns)
-    judged = _judged(fitted, X, table[target]) if known else None
-    if judged is not None:
-        say(judged.verdict)
-    if output is not None:
-        if as_json:
-            from planefold.reports.plain import plain
-
-            print_json(plain({"output": str(output), "rows": table.n_rows, "evaluation": judged}))
-        else:
-            sys.stdout.write(f"{table.n_rows:,} predictions: {output}\n")
+            file.write(_csv(columns))
+    if evaluation is not None:
+        say(_compared(evaluation, target))
+    if output is not None and as_json:
+        print_json(plain({"output": str(output), "rows": table.n_rows, "notes": told, "evaluation": evaluation}))
+    elif output is not None:
+        print_line(f"{table.n_rows:,} predictions: {output}")
 
 
-def _judged(fitted: Any, X: Any, y: Any) -> Any:
+def _columns(fitted: Any, X: Table, table: Table, target: str, keep: Sequence[str]) -> Columns:
+    """What is written: the rows' numbers, the columns that are kept, predictions, probabilities."""
+    columns: dict[str, Sequence[Any]] = {"row": range(1, table.n_rows + 1)}
+    columns |= {name: table[name].tolist() for name in keep}
+    predicted = fitted.predict(X)
+    if predicted.ndim == 1:
+        columns[_free(target, columns)] = predicted.tolist()
+    else:
+        labels = getattr(fitted, "classes_", range(predicted.shape[1]))
+        for label, values in zip(labels, predicted.T, strict=True):
+            columns[_free(f"{target} {label}", columns)] = values.tolist()
+    if hasattr(fitted, "predict_proba"):
+        for label, shares in zip(fitted.classes_.tolist(), fitted.predict_proba(X).T, strict=True):
+            columns[_free(f"probability of {label}", columns)] = [round(share, 6) for share in shares.tolist()]
+    return columns
+
+
+def _free(name: str, columns: Columns) -> str:
+    while name in columns:
+        name = f"predicted {name}"
+    return name
+
+
+def _csv(columns: Columns) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow(["" if value != value else value for value in row])  # nan: a number that is not known
+    return file.getvalue()
+
+
+# -------------------------------------------------------------------------------------------- where the truth is known
+
+
+def _judged(fitted: Any, X: Table, truth: Any) -> Evaluation | None:
+    import numpy as np
+
     from planefold.core.errors import PlanefoldError
+    from planefold.data.cells import is_missing
     from planefold.estimators.reporting import judge
 
+    there = np.flatnonzero([not is_missing(value) for value in truth.tolist()])
+    if not len(there):
+        return None
     try:
-        return judge(fitted, X, y)
+        return judge(fitted, X.take(there), truth[there], rows=(there + 1).tolist())
     except PlanefoldError as error:  # the predictions are made all the same
         note(f"the predictions are not compared with the target column: {error.what}")
         return None
 
 
-def _free(name: str, columns: dict[str, Any]) -> str:
-    while name in columns:
-        name += " (predicted)"
-    return name
+def _compared(evaluation: Evaluation, target: str) -> str:
+    # Not the verdict: nobody knows here whether the model has learned from these very rows.
+    from planefold.reports.numbers import counted, together
 
-
-def _write(file: Any, columns: dict[str, Any]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    found = evaluation.headline
+    if found.low is None or found.high is None:
+        return f"compared with {target} in {counted(evaluation.n_rows, 'row')}: {found.name} {together(found.value)[0]}"
+    value, low, high = together(found.value, found.low, found.high, spread=found.high - found.low)
+    return f"compared with {target} in {counted(evaluation.n_rows, 'row')}: {found.name} {value} ({low} to {high})"

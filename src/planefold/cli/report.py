@@ -2,53 +2,67 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
-from planefold.cli.options import json_option, print_json, reading_options
+from planefold.cli.options import check_outputs, command_line, json_option, print_json, print_line, reading_options, say
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(short_help="Judge a saved model by further rows.", context_settings={"show_default": True})
 @click.argument("model", type=Path)
 @click.argument("data", type=Path)
-@click.option("--train", type=Path, help="The rows the model learned from: baselines learn from them, too.")
-@click.option("--output", "-o", type=Path, help="Where the page goes; default: the model's name, .html.")
+@click.option(
+    "--train",
+    type=Path,
+    metavar="FILE",
+    help="The rows the model learned from, so that simple rules can learn from them, too.",
+)
+@click.option("--output", "-o", type=Path, metavar="FILE", help="Where the page goes; default: MODEL-DATA.html.")
 @reading_options
 @json_option
-def report(model: Path, data: Path, train: Path | None, output: Path | None, delimiter: str | None, encoding: str,
-           as_json: bool) -> None:  # fmt: skip
-    """Judge the model file MODEL by the rows of DATA, which have the target, and write a page about it."""
+@click.pass_context
+def report(context: click.Context, /, model: Path, data: Path, train: Path | None, output: Path | None,
+           delimiter: str | None, encoding: str, as_json: bool) -> None:  # fmt: skip
+    """Judge the model file MODEL by the CSV file DATA, and write a page about it.
+
+    DATA has the target column, and rows that the model has not learned from. With --train the model is compared
+    with always saying the same, and with gradient boosting.
+    """
     from planefold.core.errors import ParameterError, unknown_column
     from planefold.data import read_table
 
+    if train is not None and train.resolve() == data.resolve():
+        raise ParameterError(f"{data} cannot judge the model and be what it learned from",
+                             hint="DATA needs rows that are not in the file of --train")  # fmt: skip
     tables = [read_table(path, delimiter=delimiter, encoding=encoding) for path in (data, train) if path is not None]
-    output = output or model.with_suffix(".html")
-    if output.resolve() in {path.resolve() for path in (model, data, train) if path is not None}:
-        raise ParameterError(f"--output {output} would overwrite a file that is read")
+    output = output or model.with_name(f"{model.stem}-{data.stem}.html")  # MODEL.html is of the training
+    check_outputs({"the page": output}, {"the model": model, "the data": data, "the file of --train": train})
 
     from planefold.estimators import load
-    from planefold.estimators.reporting import report as write
+    from planefold.estimators.reporting import report as write_page
     from planefold.reports import to_json
 
     fitted = load(model)
     target = getattr(fitted, "target_name_", None)
     if target is None:
-        raise ParameterError(f"{model.name} does not say which column it predicts",
-                             hint="models trained by `planefold train` do")  # fmt: skip
+        raise ParameterError(f"{model} does not say which column it predicts",
+                             hint="train it with planefold train, or in Python with fit(table, \"name\")")  # fmt: skip
     for table in tables:
         if target not in table.names:
             raise unknown_column(target, table.names, table.source)
     parts = [(table.drop([target]), table[target]) for table in tables]
-    written = write(
+    written = write_page(
         fitted, output, *parts[0], train=parts[1] if train is not None else None,
         rows=range(1, tables[0].n_rows + 1), title=f"{target} in {data.name}", how_split=f"all rows of {data.name}",
-        reproduce={"Command line": shlex.join(["planefold", "report", str(model), str(data)])}, model_path=model,
+        reproduce={"Command line": command_line(*(context.find_root().obj or ["report", model, data]))},
+        model_path=model,
     )  # fmt: skip
     if as_json:
-        print_json(to_json(written))
+        print_json(to_json(written) | {"report": str(output)})
         return
     assert written.evaluation is not None
-    sys.stdout.write(f"{written.evaluation.verdict}\nreport: {output}\n")
+    if train is None:
+        say("  note: --train FILE, with the rows that the model learned from, compares it with simple rules")
+    print_line(written.evaluation.verdict)
+    print_line(f"report: {output}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, check_random_state
 from torch import Tensor
@@ -30,19 +29,18 @@ from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch, Run
 from planefold.engine.sources import Rows
 from planefold.engine.train import Memory, train
+from planefold.estimators.encoding import fit_preparation
 from planefold.estimators.inputs import (
     check_transformed,
     is_sparse,
     n_rows_of,
     name_of_target,
     names_of_labels,
-    number_types,
     pick,
     read_groups,
     read_rows,
     read_target_values,
     read_weights,
-    reads_tables,
     take_target,
 )
 from planefold.estimators.members import wide_coefs, wide_intercepts, wide_skip, windows, with_members
@@ -54,10 +52,7 @@ Array = npt.NDArray[Any]
 MIN_FOLDS = 5  # fewer would take too many rows from a member
 # Predictions are made in pieces, so that a long table needs no more memory than a short one.
 ROWS_AT_ONCE, VALUES_AT_ONCE = 8192, 2**25
-# "auto" tries the piecewise-linear encoding only where there are rows to place the bends and few enough inputs.
-MIN_ROWS_FOR_BINS, MAX_INPUTS_WITH_BINS = 500, 2000
 NOTHING_TO_LEARN = 1e-6  # what the best constant loses on a target that is constant, up to rounding in float32
-PROBE_ROWS, PROBE_EPOCHS = 4000, 30  # what the two encodings are compared on: enough to see which is better
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
@@ -269,7 +264,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     ) -> Rows:
         """Turn rows and targets into what the engine takes; ``fit`` learns the preparation from them."""
         if fit:
-            self.encoder_ = self._fit_encoder(rows, y, weights, folds)
+            self.encoder_ = fit_preparation(self, rows, y, weights, folds)
         elif dtype is None:
             dtype = self.net_.coefs[0].dtype
         return self._rows(self._encode(rows), y, weights, dtype)
@@ -283,44 +278,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             y=_tensor(self._encode_target(y), dtype, device),
             weights=None if weights is None else _tensor(weights, dtype, device),
         )
-
-    def _fit_encoder(self, rows: Any, y: Array, weights: Array | None, folds: Array | None) -> Any:
-        if self.preprocess is None:
-            return None
-        if not reads_tables(self.preprocess):
-            return clone(self.preprocess).fit(rows, y)
-        if isinstance(self.preprocess, TableEncoder):
-            return clone(self.preprocess).fit(rows)
-        types = number_types(rows)
-        dtype = "float64" if self.dtype == "float64" else "float32"
-        plain = TableEncoder(types=types, encoding="linear", dtype=dtype)
-        binned = TableEncoder(types=types, encoding="piecewise_linear", dtype=dtype)
-        if self.encoding != "auto":
-            return (plain if self.encoding == "linear" else binned).fit(rows)
-        plain.fit(rows)
-        if len(y) < MIN_ROWS_FOR_BINS or folds is None or self.skip is None:
-            return plain
-        binned.fit(rows)
-        if len(binned.inputs_) > MAX_INPUTS_WITH_BINS or len(binned.inputs_) == len(plain.inputs_):
-            return plain
-        return min((plain, binned), key=lambda encoder: self._probe_loss(encoder, rows, y, weights, folds))
-
-    def _probe_loss(self, encoder: TableEncoder, rows: Any, y: Array, weights: Array | None, folds: Array) -> float:
-        """Held-out loss of a short training on the inputs of an encoder."""
-        if len(y) > PROBE_ROWS:
-            some = np.random.RandomState(0).permutation(len(y))[:PROBE_ROWS]
-            rows, y, weights = rows.take(some), y[some], pick(weights, some)
-            folds = np.unique(folds[some], return_inverse=True)[1]  # of large groups a fold may be left out
-        data = self._rows(encoder.transform(rows), y, weights)
-        learn, judge = windows(data, folds, self.n_members)
-        random_state = np.random.RandomState(0)  # an own stream: the choice shall not move the training's
-        net = self._new_net(learn, judge, random_state).to(data.y.device)
-        plan = dataclasses.replace(self._plan(learn, PROBE_EPOCHS), n_iter_no_change=PROBE_EPOCHS // 3)
-        run = train(net, learn, self._objective, plan, random_state=random_state, validation=judge)
-        if run.stopped_because == "interrupted":
-            raise KeyboardInterrupt
-        losses = run["val_loss"]
-        return float(np.min(losses[np.isfinite(losses)], initial=np.inf))
 
     def _encode(self, rows: Any) -> Any:
         if self.encoder_ is None:

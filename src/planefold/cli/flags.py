@@ -1,0 +1,78 @@
+"""The flags of `planefold train`, and the words that errors about them are told in.
+
+The estimators speak of their parameters (``max_iter=0``), people at the command line typed ``--max-iter 0``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from planefold.core.errors import ParameterError, PlanefoldError
+
+# Flag, as click passes it -> parameter of the estimators.
+PARAMETERS = {
+    "hidden": "hidden_layer_sizes",
+    "members": "n_members",
+    "max_iter": "max_iter",
+    "learning_rate_init": "learning_rate_init",
+    "alpha": "alpha",
+    "dropout": "dropout",
+    "class_weight": "class_weight",
+    "device": "device",
+    "seed": "random_state",
+}
+_FLAGS = {parameter: "--" + flag.replace("_", "-") for flag, parameter in PARAMETERS.items()}
+_WITH_VALUE = re.compile(rf"\b({'|'.join(_FLAGS)})=(\([^)]*\)|'[^']*'|[^\s,:]+)")
+# The others are words that a column may have for its name.
+_ALONE = re.compile(rf"\b({'|'.join(name for name in _FLAGS if '_' in name)})\b")
+_TYPES = re.compile(r"types\[(['\"])(.*?)\1\]='(.*?)'|types=\{(['\"])(.*?)\4: '(.*?)'\}")
+
+
+def in_flags(text: str) -> str:
+    """Say parameters as flags.
+
+    >>> in_flags("max_iter=0 must be a whole number of at least 1")
+    '--max-iter 0 must be a whole number of at least 1'
+    >>> in_flags("hidden_layer_sizes=(64, 0) with n_members=2; see device='cuda', types={'zip': 'category'}")
+    '--hidden 64,0 with --members 2; see --device cuda, --type zip=category'
+    """
+    text = _TYPES.sub(lambda found: f"--type {found[2] or found[5]}={found[3] or found[6]}", text)
+    text = _WITH_VALUE.sub(lambda found: f"{_FLAGS[found[1]]} {_typed(found[2])}", text)
+    return _ALONE.sub(lambda found: _FLAGS[found[1]], text)
+
+
+def _typed(value: str) -> str:
+    if value.startswith("("):
+        return value.strip("()").replace(" ", "").removesuffix(",")
+    return value.strip("'")
+
+
+@contextlib.contextmanager
+def errors_in_flags() -> Iterator[None]:
+    """Let errors of the body speak of flags."""
+    try:
+        yield
+    except PlanefoldError as error:
+        error.what = in_flags(error.what)
+        error.details = error.details and in_flags(error.details)
+        error.hint = error.hint and in_flags(error.hint)
+        raise
+
+
+def read_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the estimator's parameters for the flags that were given."""
+    given = {flag: options[flag] for flag in PARAMETERS if options[flag] is not None}
+    if "hidden" in given:
+        given["hidden"] = _sizes(given["hidden"])
+    return {PARAMETERS[flag]: value for flag, value in given.items()}
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    parts = text.replace("x", ",").split(",")
+    try:
+        return tuple(int(part) for part in parts if text.strip())
+    except ValueError:
+        raise ParameterError(f"--hidden {text} must be whole numbers", hint="for example --hidden 64,64") from None
