@@ -58,6 +58,7 @@ def test_short_work_shows_no_bar(clock, monkeypatch):
 @pytest.mark.parametrize("ends_by", [None, KeyboardInterrupt])
 def test_a_bar_appears_after_the_patience_and_is_gone_at_the_end(clock, monkeypatch, ends_by):
     terminal = _terminal(monkeypatch)
+
     def work():
         with ProgressBar(10, "training") as bar:
             clock[0] += progress.PATIENCE_SECONDS * 1.1

@@ -39,6 +39,7 @@ def sick(make_run):
         "LC902": (make_run(FALLING, FALLING, stopped_because="interrupted"), None),
         "LC201": (make_run(np.full(30, 0.99), np.full(30, 0.97)), None),
         "LC101": (make_run(FALLING - 0.002 * EPOCHS, RISING), None),
+        "LC401": (make_run(FALLING, np.full(30, 0.3), start=0.29, best_epoch=0, restored_best=True), None),
         "LC301": (make_run(SLOW, SLOW), None),
         "DA101": (make_run(FALLING, FALLING, n_train=40), _schema(10)),
         "DA201": (make_run(FALLING, FALLING), _schema(3, n_dropped=2)),
@@ -209,3 +210,12 @@ def test_a_finding_is_a_record_that_cannot_be_changed(sick):
     assert isinstance(finding, Finding)
     with pytest.raises(AttributeError):
         finding.code = "XX"
+
+
+def test_the_start_is_only_said_to_be_best_where_it_was_kept_and_had_learned_something(make_run):
+    kept = {"start": 0.29, "best_epoch": 0}
+    assert "LC401" in _codes(make_run(FALLING, np.full(30, 0.3), restored_best=True, **kept))
+    assert "LC401" not in _codes(make_run(FALLING, np.full(30, 0.3), restored_best=False, **kept))
+    assert "LC401" not in _codes(make_run(FALLING, FALLING, start=0.9, restored_best=True))
+    nothing = make_run(FALLING, np.full(30, 0.99), start=0.98, best_epoch=0, restored_best=True)
+    assert "LC401" not in _codes(nothing)

@@ -27,7 +27,7 @@ WRONG: dict[str, list[Any]] = {
     "learning_rate": ["cosin", 0.1, None],
     "learning_rate_init": [*NO_NUMBERS, 0, -0.01, np.inf, np.float64("nan"), 1j],
     "power_t": [*NO_NUMBERS, -1],
-    "max_iter": [*NO_WHOLE_NUMBERS, 0, -1, np.inf],
+    "max_iter": [*(value for value in NO_WHOLE_NUMBERS if value is not None), 0, -1, np.inf],
     "shuffle": NO_BOOLEANS,
     "random_state": ["0", -1, 1.5, 2**32, np.random.default_rng(0), True],
     "tol": [*NO_NUMBERS, -1e-9],

@@ -47,7 +47,7 @@ def in_flags(text: str) -> str:
 def _typed(value: str) -> str:
     if value.startswith("("):
         return value.strip("()").replace(" ", "").removesuffix(",")
-    return value.strip("'")
+    return value.strip("'").removesuffix(".0")  # click has made a float of --alpha 1
 
 
 @contextlib.contextmanager
@@ -64,6 +64,8 @@ def errors_in_flags() -> Iterator[None]:
 
 def read_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the estimator's parameters for the flags that were given."""
+    if not 0 <= options["seed"] < 2**32:
+        raise ParameterError(f"--seed {options['seed']} must be a whole number from 0 to {2**32 - 1}")
     given = {flag: options[flag] for flag in PARAMETERS if options[flag] is not None}
     if "hidden" in given:
         given["hidden"] = _sizes(given["hidden"])
@@ -71,8 +73,12 @@ def read_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    parts = text.replace("x", ",").split(",")
+    parts = text.replace("x", ",").split(",") if text.strip() else []  # no layer at all is a linear model
     try:
-        return tuple(int(part) for part in parts if text.strip())
+        sizes = tuple(int(part) for part in parts)
     except ValueError:
-        raise ParameterError(f"--hidden {text} must be whole numbers", hint="for example --hidden 64,64") from None
+        sizes = (0,)
+    if min(sizes, default=1) < 1:
+        raise ParameterError(f"--hidden {text} must be whole numbers above 0",
+                             hint='for example --hidden 64,64; --hidden "" is a linear model')  # fmt: skip
+    return sizes

@@ -73,7 +73,7 @@ class Commands(click.Group):
     help=HELP,
     invoke_without_command=True,
     subcommand_metavar="COMMAND ...",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(planefold.__version__, prog_name="planefold", message="%(prog)s %(version)s")
 @click.pass_context

@@ -72,15 +72,16 @@ def prepare(table: Table, target: str, options: Mapping[str, Any]) -> Job:
     types = {column: kind for column, kind in types.items() if column not in left_out}
     if types or options["missing"]:
         model.set_params(preprocess=TableEncoder(types=types or None, missing_values=options["missing"]))
+    X, stray = _without_stray(table.drop([target, *left_out]), types, options["missing"])
     job = Job(
         model=model,
         task=task,
         why=why,
-        X=table.drop([target, *left_out]),
+        X=X,
         y=table[target],
         groups=_groups(table, group) if group else None,
         how=_how(options, task),
-        notes=tuple(_doubtful_classes(table, target, task)),
+        notes=(*stray, *_doubtful_classes(table, target, task)),
         **_split(table, target, task, options),
     )
     return _without_single_rows(job) if task == "classification" else job
@@ -105,8 +106,26 @@ def _refuse_columns(table: Table, target: str, options: Mapping[str, Any]) -> No
     left_out = {target, options["group"], *options["drop"]}
     if not set(table.names) - left_out:
         raise DataError(f"nothing is left of {table.source} to predict {target} from",
-                        details=f"{len(table.names)} columns: {listed(table.names)}",
+                        details=f"columns: {listed(table.names)}",
                         hint="a model needs at least one other column")  # fmt: skip
+
+
+def _without_stray(X: Table, types: Mapping[str, str], missing: Sequence[str]) -> tuple[Table, list[str]]:
+    """Take the few texts among numbers or dates as missing in all rows, and tell of them.
+
+    The model makes up its mind from the rows to learn from; one such text among the rows to judge by would be an
+    error when the training is done. What is wrong with a column is found here, too, while rows have their
+    numbers of the file.
+    """
+    from planefold.data import find_schema
+
+    schema = find_schema(X, types=types, missing_values=missing)
+    columns = dict(X.columns)
+    for column in schema.used:
+        if column.stray:
+            columns[column.name] = columns[column.name].copy()
+            columns[column.name][[value in column.stray for value in columns[column.name].tolist()]] = None
+    return replace(X, columns=columns), [told for column in schema.used if column.stray for told in column.notes[-1:]]
 
 
 def _types(pairs: Sequence[str], table: Table, target: str) -> Iterator[tuple[str, str]]:
@@ -213,11 +232,12 @@ def _without_single_rows(job: Job) -> Job:
     if not len(single):
         return job
     learn = job.learn[~np.isin(job.y[job.learn].astype(str), single)]
-    if len(classes) - len(single) < 2:
+    if len(classes) - len(single) < 2 or 2 * len(learn) < len(job.learn):
         raise DataError(
-            f"fewer than two classes of {job.X.source} have two rows or more to learn from",
-            details=f"one row each: {listed(single)}",
-            hint="get more rows of each class, or keep fewer to judge by (--test-size)",
+            f"too few classes of {job.X.source} have two rows or more to learn from: "
+            f"{len(classes) - len(single)} of {len(classes)}",
+            details=f"one row each: {listed(single, limit=5)}",
+            hint="is it the right target? If so, get more rows of each class, or keep fewer to judge by (--test-size)",
         )
     rows = "1 class has one row" if len(single) == 1 else f"{len(single)} classes have one row each"
     told = f"{rows} to learn from, which is too few, and will never be predicted: {listed(single)}."

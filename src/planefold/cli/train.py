@@ -24,16 +24,19 @@ from planefold.cli.preparing import Job, prepare
 from planefold.core.errors import PlanefoldError, listed
 
 if TYPE_CHECKING:
-    from planefold.data import Table
     from planefold.reports import Evaluation
 
 
 @click.command(short_help="Train a model on a table, judge it, save it.", context_settings={"show_default": True})
 @click.argument("data", type=Path)
 @click.option("--target", "-t", metavar="COLUMN", help="The column to predict; the one thing that must be said.")
-@click.option("--output", "-o", type=Path, metavar="FILE", help="Where the model goes; default: DATA, .fold.")
+@click.option("--output", "-o", type=Path, metavar="FILE", help="Where the model goes; default: like DATA, with .fold.")
 @click.option(
-    "--report", "report_path", type=Path, metavar="FILE", help="Where the report goes; default: model, .html."
+    "--report",
+    "report_path",
+    type=Path,
+    metavar="FILE",
+    help="Where the report goes; default: like the model, with .html.",
 )
 @click.option("--no-report", is_flag=True, help="Write no report.")
 @click.option(
@@ -82,10 +85,12 @@ def train(context: click.Context, /, data: Path, target: str | None, output: Pat
     output = output or data.with_suffix(".fold")
     report_path = None if no_report else report_path or output.with_suffix(".html")
     check_outputs({"the model": output, "the report": report_path}, {"the data": data})
+    if not as_json:
+        say(f"{table.source}: {table.n_rows:,} rows, {len(table.names)} columns")
     with errors_in_flags():
         job = prepare(table, target, options)
         if not as_json:
-            _tell_plan(table, job)
+            _tell_plan(job)
         warned = _fit(job, target)
     for message in warned:
         note(message)
@@ -126,7 +131,8 @@ def _fit(job: Job, target: str) -> list[str]:
         except KeyboardInterrupt:  # in the loop it ends the training; this was before
             raise KeyboardInterrupt("the training had not begun, no model was saved") from None
         except PlanefoldError as error:
-            error.add_note(f"while training on {job.X.source}")
+            if job.X.source not in str(error):
+                error.add_note(f"while training on {job.X.source}")
             raise
     job.model.target_name_ = target
     messages = [in_flags(str(warning.message)) for warning in caught if issubclass(warning.category, UserWarning)]
@@ -169,8 +175,7 @@ def _reproduce(data: Path, target: str, output: Path, arguments: list[str] | Non
 # ------------------------------------------------------------------------------------------------------- the story
 
 
-def _tell_plan(table: Table, job: Job) -> None:
-    say(f"{table.source}: {table.n_rows:,} rows, {len(table.names)} columns")
+def _tell_plan(job: Job) -> None:
     say(f"{job.task}: {job.why}")
     say(f"{len(job.learn):,} rows to learn from, {len(job.test):,} to judge by: {job.how}")
 

@@ -143,7 +143,7 @@ def unknown_column(column: object, columns: Sequence[str], source: str, *, flag:
     near = did_you_mean(column, columns)
     return DataError(
         f'column "{column}" is not in {source}',
-        details=f"{len(columns)} columns: {listed(columns)}",
+        details=f"{len(columns)} column{'s' * (len(columns) != 1)}: {listed(columns)}",
         hint=f"did you mean {flag}{near}?" if near else None,
     )
 

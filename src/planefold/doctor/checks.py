@@ -115,6 +115,26 @@ def check_overfit(run: Run, schema: Any = None) -> Finding | None:
     )
 
 
+def check_start_kept(run: Run, schema: Any = None) -> Finding | None:
+    """Report a run that kept the weights it started from: no epoch was clearly better on the held-out rows.
+
+    With ``skip="linear"`` the start is the linear solution, and this says that the table shows nothing beyond it.
+    """
+    loss = _best_loss(run)
+    kept_start = run.restored_best and run.best_epoch == 0 and run.n_epochs > 0
+    if not kept_start or loss is None or not run.trivial_loss or 1 - loss / run.trivial_loss < SKILL:
+        return None
+    return Finding(
+        code="LC401",
+        title="the start was best",
+        severity="info",
+        what=f"none of {run.n_epochs} epochs was clearly better on the held-out rows than the start, which was kept",
+        why="If the start is the linear solution (skip='linear'), these rows show nothing beyond it.",
+        try_="more rows, if there are any; otherwise a linear model says as much, and is easier to explain",
+        evidence={"epochs": run.n_epochs, "loss": loss},
+    )
+
+
 def check_still_improving(run: Run, schema: Any = None) -> Finding | None:
     """Report a loss that was still falling when the epochs ran out."""
     if run.stopped_because != "max_iter":

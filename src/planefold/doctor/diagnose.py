@@ -13,6 +13,7 @@ from planefold.doctor.checks import (
     check_interrupted,
     check_never_learned,
     check_overfit,
+    check_start_kept,
     check_still_improving,
 )
 from planefold.doctor.finding import SEVERITIES, Finding
@@ -22,8 +23,9 @@ Check = Callable[[Run, Any], Finding | None]
 
 # In order: a finding silences the checks named beside it, which would only repeat it or contradict it.
 CHECKS: dict[str, tuple[Check, tuple[str, ...]]] = {
-    "LC901": (check_diverged, ("LC101", "LC201", "LC301")),
-    "LC902": (check_interrupted, ("LC301",)),
+    "LC901": (check_diverged, ("LC101", "LC201", "LC301", "LC401")),
+    "LC902": (check_interrupted, ("LC301", "LC401")),
+    "LC401": (check_start_kept, ("LC101", "LC301")),
     "LC101": (check_overfit, ("LC201", "LC301")),  # more units would be the wrong advice
     "LC201": (check_never_learned, ("LC301",)),
     "LC301": (check_still_improving, ()),

@@ -178,9 +178,11 @@ def _all_classes(X: Floats, labels: NDArray[Any], w: Floats, n_classes: int) -> 
 def _poisson(X: Floats, y: Floats, w: Floats, strengths: Sequence[float]) -> Iterator[Model]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import PoissonRegressor
+    from threadpoolctl import threadpool_limits
 
     for strength in strengths:
-        with warnings.catch_warnings():
+        # One thread: on a busy machine the threads of so small a sum wait for each other, ten times as long.
+        with threadpool_limits(1, user_api="openmp"), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # as above
             models = [PoissonRegressor(alpha=strength, max_iter=300).fit(X, column, sample_weight=w) for column in y.T]
         yield np.column_stack([model.coef_ for model in models]), np.array([model.intercept_ for model in models])

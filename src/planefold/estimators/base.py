@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from planefold.engine.objectives import OBJECTIVES, Objective
 from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch, Run
 from planefold.engine.sources import Rows
-from planefold.engine.train import Memory, train
+from planefold.engine.loop import Memory, train
 from planefold.estimators.encoding import fit_preparation
 from planefold.estimators.inputs import (
     check_transformed,
@@ -53,6 +54,10 @@ MIN_FOLDS = 5  # fewer would take too many rows from a member
 # Predictions are made in pieces, so that a long table needs no more memory than a short one.
 ROWS_AT_ONCE, VALUES_AT_ONCE = 8192, 2**25
 NOTHING_TO_LEARN = 1e-6  # what the best constant loses on a target that is constant, up to rounding in float32
+
+
+# max_iter=None: as many epochs as make this many steps, within these bounds.
+ENOUGH_STEPS, LEAST_EPOCHS, MOST_EPOCHS = 10_000, 20, 100
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
@@ -337,8 +342,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             LinearStart(self._objective, rows, validation, n_members=spec.n_members).into(net)
         return net
 
-    def _plan(self, rows: Rows, max_iter: int) -> Plan:
+    def _plan(self, rows: Rows, max_iter: int | None) -> Plan:
         batch_size = min(200 if self.batch_size == "auto" else int(self.batch_size), rows.n_rows)
+        if max_iter is None:
+            # In many rows an epoch has many steps, and fewer of them do.
+            max_iter = min(max(ENOUGH_STEPS // math.ceil(rows.n_rows / batch_size), LEAST_EPOCHS), MOST_EPOCHS)
         return Plan(
             solver=self.solver, learning_rate=self.learning_rate, learning_rate_init=self.learning_rate_init,
             power_t=self.power_t, alpha=self.alpha, batch_size=batch_size, max_iter=max_iter, shuffle=self.shuffle,
@@ -352,7 +360,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         rows: Rows,
         validation: Rows | None,
         random_state: np.random.RandomState,
-        max_iter: int,
+        max_iter: int | None,
         *,
         once: bool = False,
     ) -> None:
@@ -365,7 +373,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             )
         self.net_.to(device)
         _move(self._memory, device)
-        with ProgressBar(max_iter, "training", enabled=False if once or self.verbose else None) as bar:
+        with ProgressBar(plan.max_iter, "training", enabled=False if once or self.verbose else None) as bar:
             try:
                 self.run_: Run = train(
                     self.net_, rows, self._objective, plan, random_state=random_state, validation=validation,
@@ -375,7 +383,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                 self.net_.to("cpu")
                 _move(self._memory, torch.device("cpu"))
         self._remember_run(self._memory)
-        self._warn_about_end(max_iter, once=once)
+        self._warn_about_end(plan.max_iter, once=once)
 
     def _watchers(self, bar: ProgressBar) -> Iterator[Callable[[Epoch], object]]:
         def show_progress(epoch: Epoch) -> None:

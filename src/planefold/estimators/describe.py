@@ -28,8 +28,9 @@ PARAMETERS = """\
         The first rate. 0.01 is right for inputs on one scale and a rate that falls.
     power_t : float
         Exponent of "invscaling".
-    max_iter : int
-        Most epochs (lbfgs: iterations).
+    max_iter : int, optional
+        Most epochs (lbfgs: iterations). None is 100, and fewer where an epoch has more than 100 steps: about
+        10,000 steps, but at least 20 epochs.
     shuffle : bool
         Whether each epoch takes the rows in a new order.
     random_state : int, RandomState or None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.base import clone
 
 from planefold.data.encoder import TableEncoder
-from planefold.engine.train import train
+from planefold.engine.loop import train
 from planefold.estimators.inputs import number_types, pick, reads_tables
 from planefold.estimators.members import windows
 

@@ -236,7 +236,7 @@ CHECKS: dict[str, Check] = {
     "learning_rate": _choice(*SCHEDULES),
     "learning_rate_init": _number(0, open_low=True),
     "power_t": _number(0),
-    "max_iter": _number(1, whole=True),
+    "max_iter": _optional(_number(1, whole=True)),
     "shuffle": _boolean,
     "random_state": _random_state,
     "tol": _number(0),

@@ -256,27 +256,35 @@ def _target_values(table: Table, target: str) -> Any:
             hint="one row can neither be learned from nor be judged by",
         )
     missing = np.array([is_missing(value) for value in column.tolist()])
-    if missing.any():
-        raise DataError(
-            f'column "{target}" of {table.source} has no value in row {int(np.argmax(missing)) + 1}',
-            details=f"{int(missing.sum()):,} of {len(column):,} rows have none",
-            hint="leave these rows out: nothing can be learned from a row whose target is not known",
-        )
+    infinite = np.isinf(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+    for wrong, what in ((missing, "has no value"), (infinite, "is infinite")):
+        if wrong.any():
+            raise DataError(
+                f'column "{target}" of {table.source} {what} in row {int(np.argmax(wrong)) + 1}',
+                details=f"{int(wrong.sum()):,} of {len(column):,} rows",
+                hint="leave these rows out: nothing can be learned from a row whose target is not known",
+            )
     return read_target(column, name=f'column "{target}"')
 
 
 def _refuse_classes(values: Any, table: Table, target: str) -> None:
-    """Refuse a target of one class, and one in which every row is a class of its own."""
+    """Refuse numbers with decimals, a target of one class, and one in which every row is a class of its own."""
     classes, counts = np.unique(values, return_counts=True)
+    if values.dtype.kind == "f" and np.any(classes != np.floor(classes)):
+        raise DataError(
+            f'column "{target}" of {table.source} has numbers with decimals, which are no classes',
+            details=f"such as {listed(classes[classes != np.floor(classes)], limit=3)}",
+            hint="choose the task regression, or cut the numbers into classes first",
+        )
     if len(classes) == 1:
         raise DataError(
-            f'column "{target}" of {table.source} has one class only: {show(classes[0])}',
+            f'column "{target}" of {table.source} has one class only: {show(classes[0].item())}',
             details=f"all {len(values):,} rows are of it",
             hint="is it the right column, or were the rows filtered?",
         )
     if counts.max() == 1:
         raise DataError(
             f'column "{target}" of {table.source} has a different value in every row: these are no classes',
-            details=f"{len(values):,} rows, such as {listed(map(show, classes), limit=3)}",
+            details=f"{len(values):,} rows, such as {listed(map(show, classes.tolist()), limit=3)}",
             hint="predict another column",
         )
