@@ -42,13 +42,14 @@ def fit_preparation(model: Any, rows: Any, y: Array, weights: Array | None, fold
     if not reads_tables(model.preprocess):
         return clone(model.preprocess).fit(rows, y)
     if isinstance(model.preprocess, TableEncoder):
-        return clone(model.preprocess).fit(rows)
-    types = number_types(rows)
-    dtype = "float64" if model.dtype == "float64" else "float32"
-    plain = TableEncoder(types=types, encoding="linear", dtype=dtype)
-    binned = TableEncoder(types=types, encoding="piecewise_linear", dtype=dtype)
-    if model.encoding != "auto":
-        return (plain if model.encoding == "linear" else binned).fit(rows)
+        chosen, encoding = model.preprocess, model.preprocess.encoding
+    else:
+        dtype = "float64" if model.dtype == "float64" else "float32"
+        chosen, encoding = TableEncoder(types=number_types(rows), dtype=dtype), model.encoding
+    if encoding != "auto":
+        return clone(chosen).set_params(encoding=encoding).fit(rows)
+    plain = clone(chosen).set_params(encoding="linear")
+    binned = clone(chosen).set_params(encoding="piecewise_linear")
     plain.fit(rows)
     if len(y) < MIN_ROWS_FOR_BINS or folds is None or model.skip is None:
         return plain
