@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from planefold.core.errors import PlanefoldError
     from planefold.data import TableEncoder, load_example, read_table
     from planefold.doctor import diagnose
-    from planefold.estimators import SKLEARN_DEFAULTS, MLPClassifier, MLPRegressor, load
+    from planefold.estimators import SKLEARN_DEFAULTS, MLPClassifier, MLPRegressor, judge, load, report
 
 __version__ = "0.1.0"
 
@@ -22,7 +22,9 @@ _HOME = {
     "MLPClassifier": "planefold.estimators",
     "MLPRegressor": "planefold.estimators",
     "SKLEARN_DEFAULTS": "planefold.estimators",
+    "judge": "planefold.estimators",
     "load": "planefold.estimators",
+    "report": "planefold.estimators",
     "diagnose": "planefold.doctor",
     "TableEncoder": "planefold.data",
     "read_table": "planefold.data",
@@ -39,10 +41,12 @@ __all__ = [
     "TableEncoder",
     "__version__",
     "diagnose",
+    "judge",
     "load",
     "load_example",
     "plots",
     "read_table",
+    "report",
 ]
 
 

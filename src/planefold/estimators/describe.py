@@ -61,8 +61,9 @@ PARAMETERS = """\
         "linear" adds a path from the inputs straight to the output that starts at the fitted linear
         (ridge, logistic) solution, so that the units learn what it misses.
     encoding : {"auto", "linear", "piecewise_linear"}
-        Inputs that a number column becomes; see :class:`planefold.data.TableEncoder`. "auto" takes the
-        piecewise-linear one where a short training with it ends at a lower loss on held-out rows.
+        Inputs that a number column becomes; see :class:`planefold.data.TableEncoder`, whose own ``encoding`` counts
+        when one is passed. "auto" takes the piecewise-linear one where a short training with it ends at a lower loss
+        on held-out rows.
     dropout : float or sequence of float
         Share of the units of each hidden layer that a training step leaves out.
 """

@@ -69,9 +69,10 @@ def sentence(grade: str, headline: Metric, baselines: Mapping[str, Metric], n_ro
     text = f"{lead(grade, headline, baselines)}: {short(headline)} {next(written)}"
     if headline.low is not None:
         text += f" ({next(written)} to {next(written)})"
-    text += f" on {counted(n_rows, 'row')} it had not seen"
-    if not baselines:
+    text += f" on {counted(n_rows, 'row')}"
+    if not baselines:  # nobody said what the model learned from: these rows may be among them
         return f"{text}; there is no baseline to compare with."
+    text += " it had not seen"
     first, *others = [_RULE.get(name, name) for name in baselines]
     rivals = [f"{first} has {next(written)}", *(f"{name} {next(written)}" for name in others)]
     return f"{text}; {', '.join(rivals)}."
