@@ -84,9 +84,7 @@ def models(classes: bool, seed: int) -> dict[str, Callable[[], Any]]:
     if classes:
         return {
             "linear": lambda: prepared(LogisticRegression(max_iter=5000), scale=True),
-            "hist. gradient boosting": lambda: prepared(
-                HistGradientBoostingClassifier(random_state=seed), scale=False
-            ),
+            "hist. gradient boosting": lambda: prepared(HistGradientBoostingClassifier(random_state=seed), scale=False),
             "scikit-learn MLP": lambda: prepared(SklearnMLPClassifier(random_state=seed), scale=True),
             "planefold": lambda: pf.MLPClassifier(random_state=seed),
         }

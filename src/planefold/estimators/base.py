@@ -25,11 +25,11 @@ from planefold.data.encoder import TableEncoder
 from planefold.data.splits import folds, split_rows
 from planefold.engine.devices import find_device
 from planefold.engine.linear_start import LinearStart
+from planefold.engine.loop import Memory, train
 from planefold.engine.objectives import OBJECTIVES, Objective
 from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch, Run
 from planefold.engine.sources import Rows
-from planefold.engine.loop import Memory, train
 from planefold.estimators.encoding import fit_preparation
 from planefold.estimators.inputs import (
     check_transformed,
