@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from planefold.core.errors import TrainingError
 from planefold.engine import Plan
 from planefold.engine.loop import Memory
-from planefold.engine.stopping import Patience
+from planefold.engine.stopping import BestWeights, Patience
 
 LOSSES = st.lists(st.one_of(st.floats(0, 5), st.sampled_from([math.nan, math.inf])), max_size=30)
 
@@ -178,3 +178,49 @@ def test_a_second_instalment_does_not_count_its_start_as_an_epoch_without_improv
     for _ in range(5):
         engine.fit(rows, net=net, max_iter=1, more={"validation": judge, "memory": memory}, restore_best=False)
     assert memory.patience.count == 0  # the loss fell each time
+
+
+@given(
+    losses=st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4), min_size=1, max_size=12),
+)
+def test_members_leave_the_start_only_for_a_gain_above_its_standard_error(losses):
+    theta = torch.zeros(1)
+    best = BestWeights(theta)
+    for number, members in enumerate(losses):
+        theta.fill_(number)
+        best.offer(number, torch.tensor(members, dtype=torch.float64))
+    start = np.array(losses[0])
+    clear = {0: start.mean()}
+    for number, members in enumerate(losses[1:], start=1):
+        gain = start - np.array(members)
+        if gain.mean() > gain.std(ddof=1) / 2 + 1e-12:  # the root of four members
+            clear[number] = np.mean(members)
+    assert best.loss == pytest.approx(min(clear.values()), abs=1e-9)
+    best.restore()
+    assert theta.item() == best.epoch
+
+
+def test_the_run_names_the_epoch_whose_weights_were_kept(engine):
+    """Noise alone: an epoch may be lowest by chance, and the start is kept all the same."""
+    rng = np.random.RandomState(3)
+    X, y = rng.randn(60, 3), rng.randn(60, 1)
+    fold = np.arange(60) % 5
+    members = np.array([np.flatnonzero(fold != k) for k in range(5)])
+    held = np.array([np.flatnonzero(fold == k) for k in range(5)])
+    rows, judge = engine.rows(X, y, members=members), engine.rows(X, y, members=held)
+    kept = []
+    for seed in range(6):
+        seen = {}
+        spec = {"n_members": 5, "skip": True}
+        net = engine.fit(rows, spec=spec, seed=seed, max_iter=1, learning_rate_init=1e-9)[0]
+        with torch.no_grad():  # start at the best constant, as a linear start does where there is nothing to learn
+            for tensor in (net.coefs[-1], net.intercepts[-1], net.skip_coef):
+                tensor.zero_()
+        seen[0] = engine.weights(net)
+        net, run = engine.fit(
+            rows, net=net, seed=seed, max_iter=15, learning_rate_init=0.003, batch_size=12,
+            more={"validation": judge, "callbacks": [lambda e, n=net, s=seen: s.update({e.epoch: engine.weights(n)})]},
+        )  # fmt: skip
+        assert all(torch.equal(a, b) for a, b in zip(seen[run.best_epoch], net.parameters(), strict=True))
+        kept.append(run.best_epoch == int(np.argmin(run["val_loss"])))
+    assert not all(kept)  # the rule was at work at least once

@@ -114,7 +114,7 @@ def train(
         solver=plan.solver,
         device=str(rows.y.device),
         stopped_because=stopped_because,
-        best_epoch=_best_epoch(epochs),
+        best_epoch=_lowest(epochs) if best is None else best.epoch,
         restored_best=best is not None,
         n_train=rows.n_rows,
         n_val=0 if validation is None else validation.n_rows,
@@ -126,7 +126,8 @@ def train(
     )
 
 
-def _best_epoch(epochs: Sequence[Epoch]) -> int | None:
+def _lowest(epochs: Sequence[Epoch]) -> int | None:
+    """Return the epoch with the lowest validation loss."""
     losses = {epoch.epoch: epoch.val_loss for epoch in epochs if epoch.val_loss is not None}
     finite = {number: loss for number, loss in losses.items() if np.isfinite(loss)}
     return min(finite, key=finite.__getitem__) if finite else None
