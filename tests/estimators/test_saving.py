@@ -182,6 +182,15 @@ def test_a_table_with_everything_keeps_its_preparation(quick: Any, frame: Any, t
         check_same_bits(outputs_of(twin, table), outputs_of(model, table))
 
 
+def test_the_file_describes_the_training_rows_for_later_comparison(quick: Any, frame: Any, tmp_path: Path) -> None:
+    X = frame.drop(columns="price")
+    model = quick("MLPRegressor").fit(X, frame["price"])
+    reference = read_fold(model.save(tmp_path / "model.fold")).reference
+    assert reference["n_rows"] == len(frame)
+    assert set(reference["columns"]) == {column.name for column in model.encoder_.schema_.used}
+    assert planefold.load(tmp_path / "model.fold")._reference == reference
+
+
 def test_an_unfinished_or_interrupted_run_survives(quick: Any, tmp_path: Path) -> None:
     def stop(epoch: Any) -> None:
         raise KeyboardInterrupt

@@ -22,6 +22,7 @@ from torch import Tensor
 from planefold.core.errors import DataError, ParameterError, show
 from planefold.core.progress import ProgressBar
 from planefold.data.encoder import TableEncoder
+from planefold.data.sketch import sketch
 from planefold.data.splits import folds, split_rows
 from planefold.engine.devices import find_device
 from planefold.engine.linear_start import LinearStart
@@ -270,6 +271,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """Turn rows and targets into what the engine takes; ``fit`` learns the preparation from them."""
         if fit:
             self.encoder_ = fit_preparation(self, rows, y, weights, folds)
+            self._reference = sketch(rows, self.encoder_.schema_) if isinstance(self.encoder_, TableEncoder) else {}
         elif dtype is None:
             dtype = self.net_.coefs[0].dtype
         return self._rows(self._encode(rows), y, weights, dtype)

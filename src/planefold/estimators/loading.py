@@ -78,7 +78,7 @@ def to_fold(model: BaseMLP) -> Fold:
         prep={key: value for key, value in prep.items() if key != "schema"},
         weights={name: p.detach().numpy() for name, p in model.net_.named_parameters()},
         history=tuple(model.run_.to_lines()),
-        reference={},
+        reference=finite_json(model._reference),
         card=_card(model),
     )
 
@@ -145,6 +145,7 @@ def from_fold(fold: Fold) -> BaseMLP:
     else:
         model.encoder_ = None
         model.preprocess = None
+    model._reference = dict(fold.reference)
     model._check()
     target = manifest["target"]
     model._target = (ClassTarget if isinstance(model, MLPClassifier) else NumberTarget).from_json(
