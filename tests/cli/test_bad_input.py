@@ -427,7 +427,7 @@ def test_a_missing_column_is_named(cli: Any, regressor: Any, tmp_path: Path) -> 
 def test_an_extra_column_is_ignored_with_a_word(cli: Any, regressor: Any, tmp_path: Path) -> None:
     lines = [[*row, "extra" if i == 0 else str(i)] for i, row in enumerate(lines_of(regressor.new))]
     ended = cli("predict", regressor.model, write_lines(tmp_path / "n.csv", lines))
-    assert "1 column of n.csv were not in training and are ignored: extra" in ended.err
+    assert "1 column of n.csv that training did not have, ignored: extra" in ended.err
     assert ended.out == cli("predict", regressor.model, regressor.new).out
 
 

@@ -198,7 +198,7 @@ def refuse_infinite(values: Array, name: str, source: str) -> None:
         row = first_row(infinite)
         raise DataError(
             f'{source}, column "{name}", row {row}: the value is infinite ({values[row - 1]})',
-            details=f"{infinite.sum()} infinite values in this column; a network cannot compute with infinity",
+            details=f"infinite values in this column: {infinite.sum()}; a network cannot compute with infinity",
             hint="replace it by a finite number, or leave the cell empty when the value is not known",
         )
 

@@ -120,7 +120,7 @@ class Schema:
         notes = []
         extra = [name for name in table.names if name not in set(self.names)]
         if extra:
-            notes.append(f"{_columns(len(extra))} of {table.source} were not in training and are ignored: "
+            notes.append(f"{_columns(len(extra))} of {table.source} that training did not have, ignored: "
                          f"{listed(extra)}.")  # fmt: skip
         columns: dict[str, Array] = {}
         for column in self.columns:

@@ -226,7 +226,7 @@ def refuse_infinite(X: Array) -> None:
         row, column = np.argwhere(infinite)[0]
         raise DataError(
             f"Input X contains infinity: row {row + 1}, column {column}",
-            details=f"{int(infinite.sum())} infinite values",
+            details=f"infinite values: {int(infinite.sum())}",
             hint="replace them by numbers, or by nan where the value is not known",
         )
 
