@@ -45,7 +45,9 @@ def curves(run: Run, *, ax: Axes | None = None) -> Axes:
     if len(known) and trivial is not None and trivial <= known.max() + 0.6 * np.ptp(known):
         ax.axhline(trivial, color=GREY, linestyle=":", label="trivial rule")
     if run.best_epoch is not None:
-        ax.axvline(run.best_epoch, color=INK, linestyle=":", linewidth=1, label=f"best: epoch {run.best_epoch}")
+        kept_start = run.restored_best and run.best_epoch == 0
+        best = "kept: the start" if kept_start else f"best: epoch {run.best_epoch}"
+        ax.axvline(run.best_epoch, color=INK, linestyle=":", linewidth=1, label=best)
     quiet(ax, x="Epoch", y=f"Loss ({run.objective.replace('_', ' ')})")
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False)

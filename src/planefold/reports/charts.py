@@ -12,7 +12,7 @@ from planefold.reports.baselines import TRIVIAL
 from planefold.reports.metrics import Floats
 from planefold.reports.numbers import number, percent, together
 from planefold.reports.records import CalibrationBin, Metric, Residuals
-from planefold.reports.svg import Frame, Scale, dots, label, line, marker, nice_ticks, path, rect, svg, tick_texts
+from planefold.reports.svg import Frame, Scale, dots, label, line, marker, path, rect, roomy_ticks, svg, tick_texts
 
 _MOST_BUCKETS = 150
 _NAMES = {"majority class": "Majority rule", "mean": "Always the mean", "gradient boosting": "Gradient boosting"}
@@ -34,7 +34,7 @@ def intervals(headline: Metric, baselines: dict[str, Metric], width: int) -> str
         low, high = max(low, -0.02), min(high, 1.005)
     bottom = height * len(rows) + 12
     x = Scale(low=low, high=high, start=left, stop=width - right)
-    ticks = nice_ticks(low, high, 6 if roomy else 4)
+    ticks = roomy_ticks(x, 6 if roomy else 4)
     parts = [line(x(t), 6, x(t), bottom, "rule") for t in ticks]
     for i, (name, kind, metric) in enumerate(rows):
         y = height * i + (height / 2 + 6 if roomy else 42)
@@ -88,7 +88,7 @@ def curves(run: Run, width: int) -> str:
     x = Scale(low=epochs[0], high=max(epochs[-1], epochs[0] + 1), start=left, stop=width - right)
     y = Scale(low=low, high=high, start=height - 46, stop=44 if roomy else 62, log=log)
     frame = Frame(x=x, y=y)
-    x_ticks = [t for t in x.ticks(6 if roomy else 4) if float(t).is_integer()]
+    x_ticks = [t for t in roomy_ticks(x, 6 if roomy else 4) if float(t).is_integer()]
     named = capital(run.objective.replace("_", " "))
     unit = f"{named if 'loss' in named.lower() else f'Loss: {named.lower()}'}{', log scale' if log else ''}"
     parts = [frame.axes(x_label="Epoch", y_label=unit, x_ticks=x_ticks, y_ticks=y.ticks(5))]
@@ -110,6 +110,11 @@ def curves(run: Run, width: int) -> str:
     return svg(width, height, "".join(parts), title="Training and validation loss by epoch", desc=_curves_desc(run))
 
 
+def _best_words(run: Run) -> str:
+    # The start may be kept though a later loss is a little lower: "best" would not be true of what is drawn.
+    return "kept: the start" if run.restored_best and run.best_epoch == 0 else f"best: epoch {run.best_epoch:,}"
+
+
 def _best_line(run: Run, frame: Frame) -> str:
     if run.best_epoch is None:
         return ""
@@ -120,7 +125,7 @@ def _best_line(run: Run, frame: Frame) -> str:
         parts += marker(place, frame.y(at), "circle", "mark hollow", 5)
     late = place > (frame.x.start + frame.x.stop) / 2
     beside = label(
-        place + (-6 if late else 6), frame.y.stop + 4, f"best: epoch {run.best_epoch:,}", "tick strong",
+        place + (-6 if late else 6), frame.y.stop + 4, _best_words(run), "tick strong",
         anchor="end" if late else "start",
     )  # fmt: skip
     return parts + beside
@@ -206,7 +211,7 @@ def predicted_against_true(found: Residuals, width: int) -> str:
     height = min(width, 430)
     x = Scale(low=low, high=high, start=60, stop=width - 16)
     y = Scale(low=low, high=high, start=height - 46, stop=34)
-    ticks = nice_ticks(low, high, 5 if width > 400 else 4)
+    ticks = roomy_ticks(x, 5 if width > 400 else 4)
     parts = [Frame(x=x, y=y).axes(x_label="True value", y_label="Predicted value", x_ticks=ticks, y_ticks=ticks)]
     parts.append(line(x(low), y(low), x(high), y(high), "ideal"))
     css = "dot few" if len(found.points) < 300 else "dot"
@@ -223,7 +228,7 @@ def residual_histogram(found: Residuals, width: int) -> str:
     x = Scale(low=found.edges[0], high=found.edges[-1], start=46, stop=width - 16)
     y = Scale(low=0, high=1.05 * top, start=height - 46, stop=34)
     y_ticks = [t for t in y.ticks(4) if t.is_integer()]
-    x_ticks = x.ticks(5 if width > 400 else 4)
+    x_ticks = roomy_ticks(x, 5 if width > 400 else 4)
     parts = [Frame(x=x, y=y).axes(x_label="Predicted minus true", y_label="Rows", x_ticks=x_ticks, y_ticks=y_ticks)]
     for start, stop, count in zip(found.edges, found.edges[1:], found.counts, strict=False):
         parts.append(rect(x(start) + 0.5, y(count), x(stop) - x(start) - 1, y(0) - y(count), "bar"))

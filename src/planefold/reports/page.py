@@ -149,7 +149,9 @@ def _learning(run: Run, findings: Sequence[Finding]) -> str:
 def _story(run: Run) -> str:
     why = _STOPPED.get(run.stopped_because, run.stopped_because)
     text_ = f"Training ended after {counted(run.n_epochs, 'epoch')} because {why}"
-    if run.best_epoch is not None and run.restored_best:
+    if run.best_epoch == 0 and run.restored_best:
+        text_ += "; no epoch was clearly better than the start, whose weights were kept"
+    elif run.best_epoch is not None and run.restored_best:
         text_ += f"; the weights of epoch {run.best_epoch:,}, the best, were kept"
     elif run.best_epoch is not None:
         text_ += f"; the best epoch was {run.best_epoch:,}, the weights of the last were kept"

@@ -7,10 +7,13 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from planefold.reports.numbers import fixed, number
 
 WIDE, NARROW = 640, 346
+EDGE = 12  # pixels beside the plotting area that a text may use
+DIGIT = 7.4  # pixels of a tick's digit in the widest system font
 # What neither HTML nor a reader can do anything with: control characters and halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff￾￿]")
 
@@ -98,6 +101,23 @@ def tick_texts(ticks: Sequence[float], *, log: bool = False) -> list[str]:
     return [number(value, 2) for value in ticks] if decimals > 5 else [fixed(value, decimals) for value in ticks]
 
 
+def roomy_ticks(x: Scale, count: int) -> list[float]:
+    """Return at most about ``count`` round values whose texts have room beside each other on a line across.
+
+    >>> roomy_ticks(Scale(low=0, high=200000, start=0, stop=150), 6)
+    [0.0, 100000.0, 200000.0]
+    """
+    ticks = x.ticks(count)
+    while count > 1 and len(ticks) > 1:
+        widest = DIGIT * max(map(len, tick_texts(ticks, log=x.log)))
+        nearest = min(x(after) - x(before) for before, after in pairwise(ticks))
+        if nearest >= widest + DIGIT:
+            break
+        count -= 1
+        ticks = x.ticks(count)
+    return ticks
+
+
 def place(value: float) -> str:
     """Write a coordinate to a tenth of a pixel.
 
@@ -170,7 +190,9 @@ class Frame:
             parts.append(label(left - 8, self.y(value) + 4, written, "tick", anchor="end"))
         for value, written in zip(x_ticks, tick_texts(x_ticks, log=self.x.log), strict=True):
             parts.append(line(self.x(value), bottom, self.x(value), bottom + 4, "base"))
-            parts.append(label(self.x(value), bottom + 18, written, "tick", anchor="middle"))
+            over = self.x(value) + DIGIT * len(written) / 2 > right + EDGE  # it would be cut off
+            at, anchor = (right + EDGE, "end") if over else (self.x(value), "middle")
+            parts.append(label(at, bottom + 18, written, "tick", anchor=anchor))
         parts.append(label((left + right) / 2, bottom + 38, x_label, "axis", anchor="middle"))
         parts.append(label(0, self.y.stop - 12, y_label, "axis"))
         return "".join(parts)
