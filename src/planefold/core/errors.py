@@ -72,10 +72,6 @@ class MissingFileError(FileError, FileNotFoundError):
     """A file that was named does not exist."""
 
 
-class MissingExtraError(PlanefoldError, ImportError):
-    """An optional package is needed that is not installed."""
-
-
 def show(value: object) -> str:
     """Write a value as the user typed it: ``0``, not ``np.int64(0)``.
 
@@ -145,12 +141,4 @@ def unknown_column(column: object, columns: Sequence[str], source: str, *, flag:
         f'column "{column}" is not in {source}',
         details=f"{len(columns)} column{'s' * (len(columns) != 1)}: {listed(columns)}",
         hint=f"did you mean {flag}{near}?" if near else None,
-    )
-
-
-def missing_extra(extra: str, package: str, what_for: str) -> MissingExtraError:
-    """Build the error for an optional package that is not installed."""
-    return MissingExtraError(
-        f"{what_for} needs the package {package}, which is not installed",
-        hint=f'pip install "planefold[{extra}]"',
     )

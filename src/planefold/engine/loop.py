@@ -48,6 +48,11 @@ class Memory:
     n_seen: int = 0
     patience: Patience | None = field(default=None, repr=False)
 
+    def to(self, device: torch.device) -> None:
+        """Bring the optimiser's tensors to where the network is."""
+        state = {} if self.optimizer is None else vars(self.optimizer)
+        state.update({name: value.to(device) for name, value in state.items() if isinstance(value, Tensor)})
+
 
 def train(
     net: MLP,

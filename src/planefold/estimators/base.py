@@ -7,7 +7,7 @@ import copy
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     _losses: tuple[str, ...] = ()
 
-    def __init__(self, **parameters: Any) -> None:
-        for name, value in parameters.items():
-            setattr(self, name, value)
+    def _keep(self, given: Mapping[str, Any]) -> None:
+        """Keep the constructor's parameters as they were given, unchecked, as scikit-learn wants it."""
+        for name in self._get_param_names():
+            setattr(self, name, given[name])
 
     # ------------------------------------------------------------------------------------------ fit
 
@@ -374,7 +375,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                 stacklevel=3,
             )
         self.net_.to(device)
-        _move(self._memory, device)
+        self._memory.to(device)
         with ProgressBar(plan.max_iter, "training", enabled=False if once or self.verbose else None) as bar:
             try:
                 self.run_: Run = train(
@@ -383,7 +384,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                 )  # fmt: skip
             finally:
                 self.net_.to("cpu")
-                _move(self._memory, torch.device("cpu"))
+                self._memory.to(torch.device("cpu"))
         self._remember_run(self._memory)
         self._warn_about_end(plan.max_iter, once=once)
 
@@ -591,12 +592,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 def _tensor(array: Array, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:
     # torch warns of memory that cannot be written, such as that of a memory-mapped file, and has no other way in.
     return torch.as_tensor(array if array.flags.writeable else array.copy(), dtype=dtype, device=device)
-
-
-def _move(memory: Memory, device: torch.device) -> None:
-    """Bring what the optimiser remembers to where the network is: between fits that is the CPU."""
-    state = {} if memory.optimizer is None else vars(memory.optimizer)
-    state.update({name: value.to(device) for name, value in state.items() if isinstance(value, Tensor)})
 
 
 def _print_epoch(epoch: Epoch) -> None:

@@ -102,41 +102,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         restore_best: bool = True,
         callbacks: Sequence[Callable[[Epoch], object]] | None = None,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-            n_members=n_members,
-            skip=skip,
-            encoding=encoding,
-            dropout=dropout,
-            preprocess=preprocess,
-            device=device,
-            dtype=dtype,
-            restore_best=restore_best,
-            callbacks=callbacks,
-        )
-        self.class_weight = class_weight
+        self._keep(locals())
 
     @available_if(_is_stochastic)  # type: ignore[untyped-decorator, unused-ignore]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
@@ -409,41 +375,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         restore_best: bool = True,
         callbacks: Sequence[Callable[[Epoch], object]] | None = None,
     ) -> None:
-        super().__init__(
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            loss=loss,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-            n_members=n_members,
-            skip=skip,
-            encoding=encoding,
-            dropout=dropout,
-            preprocess=preprocess,
-            device=device,
-            dtype=dtype,
-            restore_best=restore_best,
-            callbacks=callbacks,
-        )
+        self._keep(locals())
 
     @available_if(_is_stochastic)  # type: ignore[untyped-decorator, unused-ignore]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:

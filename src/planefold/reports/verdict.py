@@ -9,7 +9,6 @@ from planefold.reports.details import ALL_OTHERS, MOST_CLASSES
 from planefold.reports.numbers import counted, number, percent, together
 from planefold.reports.records import CalibrationBin, ClassScore, Confusion, Difference, Metric, Residuals, WorstRow
 
-GRADES = ("better", "level", "worse", "trivial", "unsure", "alone")
 _RULE = {"majority class": "the majority rule", "mean": "always predicting the mean"}
 _LEAD = {
     "better": "Very good",
@@ -32,7 +31,7 @@ def side(difference: Difference, *, larger_is_better: bool) -> int:
 
 
 def grade(differences: Mapping[str, Difference], *, larger_is_better: bool) -> str:
-    """Grade the model against its baselines: one of :data:`GRADES`."""
+    """Grade the model against its baselines: "better", "level", "worse", "trivial", "unsure" or "alone"."""
     if not differences:
         return "alone"
     if all(difference.low is None for difference in differences.values()):
