@@ -9,7 +9,7 @@ import torch
 
 from planefold.core.errors import ParameterError, show
 
-# Multiply-adds of a forward pass up to which one thread is used. A second one saves a fifth of the time on an idle
+# Multiply-adds of a forward pass up to which one thread is used. A second one saves a quarter of the time on an idle
 # machine, and costs many times that on a busy one, where threads wait for each other: see docs/design.md.
 ONE_THREAD_UP_TO = 50_000_000
 

@@ -56,7 +56,7 @@ PARAMETERS = """\
         Most evaluations of ``solver="lbfgs"``.
     n_members : int
         Networks that are trained side by side and whose outputs (before the link) are averaged: together one
-        wider network. Eight cost about as much as three and err less than any one of them.
+        wider network.
     skip : {"linear", None}
         "linear" adds a path from the inputs straight to the output that starts at the fitted linear
         (ridge, logistic) solution, so that the units learn what it misses.
