@@ -9,11 +9,11 @@ import pytest
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 
 from planefold.engine import Plan
-from planefold.engine.schedules import Schedule
+from planefold.engine.schedules import Rate
 
 
 def test_cosine_falls_from_the_first_rate_to_nothing():
-    schedule = Schedule(Plan(learning_rate="cosine", learning_rate_init=0.4))
+    schedule = Rate(Plan(learning_rate="cosine", learning_rate_init=0.4))
     assert schedule.at(0.0) == pytest.approx(0.4)
     assert schedule.at(0.5) == pytest.approx(0.2)
     assert schedule.at(1.0) == pytest.approx(0.0, abs=1e-15)
@@ -33,7 +33,7 @@ def test_cosine_is_counted_over_all_steps_of_all_epochs(engine, problem, solver)
 @pytest.mark.parametrize("kind", ["invscaling", "adaptive", "constant"])
 def test_the_rate_is_scikit_learns_after_every_epoch(kind):
     plan = Plan(solver="sgd", learning_rate=kind, learning_rate_init=0.1, power_t=0.4)
-    ours, theirs = Schedule(plan), SGDOptimizer([np.zeros(1)], 0.1, kind, power_t=0.4)
+    ours, theirs = Rate(plan), SGDOptimizer([np.zeros(1)], 0.1, kind, power_t=0.4)
     for epoch in range(1, 12):
         ours.epoch_ends(60 * epoch)
         theirs.iteration_ends(60 * epoch)
@@ -44,7 +44,7 @@ def test_the_rate_is_scikit_learns_after_every_epoch(kind):
 
 @pytest.mark.parametrize("kind", ["invscaling", "adaptive"])
 def test_adam_keeps_its_rate_as_in_scikit_learn(kind):
-    schedule = Schedule(Plan(solver="adam", learning_rate=kind))
+    schedule = Rate(Plan(solver="adam", learning_rate=kind))
     schedule.epoch_ends(1000)
     assert schedule.stops_at_no_improvement()
     assert schedule.at(0.9) == 0.001

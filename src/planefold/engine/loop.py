@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from planefold.engine.devices import threads_for
+from planefold.engine.dropout import Masks
 from planefold.engine.flat import FlatParameters
 from planefold.engine.health import Health
 from planefold.engine.lbfgs import minimize_lbfgs
@@ -24,7 +25,7 @@ from planefold.engine.optimizers import OPTIMIZERS, Optimizer
 from planefold.engine.penalties import L2
 from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch, Run
-from planefold.engine.schedules import Schedule
+from planefold.engine.schedules import Rate
 from planefold.engine.sources import Rows, Shuffled
 from planefold.engine.stopping import BestWeights, Patience, non_finite_weights
 from planefold.networks.mlp import MLP
@@ -44,7 +45,7 @@ class Memory:
     """
 
     optimizer: Optimizer | None = None
-    schedule: Schedule | None = None
+    schedule: Rate | None = None
     n_seen: int = 0
     patience: Patience | None = field(default=None, repr=False)
 
@@ -180,13 +181,9 @@ class _Loop:
         plan, memory = self.plan, self.memory
         if memory.optimizer is None:
             memory.optimizer = OPTIMIZERS[plan.solver](self.flat.theta, plan)
-            memory.schedule = Schedule(plan)
+            memory.schedule = Rate(plan)
         assert memory.schedule is not None
-        self.generator = torch.Generator(device=self.flat.theta.device)
-        uses_dropout = any(rate > 0 for rate in self.net.spec.dropout)
-        if uses_dropout:  # an own stream, so that a run without dropout draws the same batches
-            self.generator.manual_seed(int(self.random_state.randint(2**31)))
-        self.masks = self.generator if uses_dropout else None
+        self.masks = Masks(self.net.spec, self.flat.theta, self.random_state)
         self.health = Health(self.net, self.flat, self.batches.rows)
         self.penalty = L2(self.net, plan.alpha)
         best = BestWeights(self.flat.theta) if self.judge is not None and plan.restore_best else None
@@ -241,7 +238,7 @@ class _Loop:
         for index, (X, y, weights) in enumerate(self.batches.epoch(self.random_state)):
             rate = memory.schedule.at((number - 1 + index / n_batches) / plan.max_iter)
             self.flat.gradient.zero_()
-            loss = self.objective.loss(self.net(X, self.masks), y, weights)
+            loss = self.objective.loss(self.net(X, self.masks.draw(y.shape[-2])), y, weights)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
             total = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-STOCHASTIC_SOLVERS = ("sgd", "adam")
+STOCHASTIC_SOLVERS = (
+    "sgd",
+    "momentum",
+    "averaged_momentum",
+    "nesterov",
+    "adagrad",
+    "rmsprop",
+    "adadelta",
+    "adam",
+    "adam_uncorrected",
+    "adamw",
+    "nadam",
+)
 SOLVERS = (*STOCHASTIC_SOLVERS, "lbfgs")
 SCHEDULES = ("constant", "invscaling", "adaptive", "cosine")
 
@@ -15,12 +27,22 @@ class Plan:
 
     Parameters
     ----------
-    solver : {"sgd", "adam", "lbfgs"}
+    solver : str
+        A name in ``OPTIMIZERS``, or ``"lbfgs"``.
     learning_rate : {"constant", "invscaling", "adaptive", "cosine"}
         The schedule. As in scikit-learn, invscaling and adaptive act on sgd alone; cosine lowers the
         rate of every stochastic solver from ``learning_rate_init`` to 0 over ``max_iter`` epochs.
     alpha : float
-        The penalty ``alpha / 2 * sum(w^2)`` over the weights (no biases), divided by the batch's weight.
+        Strength of the penalty ``alpha * ((1 - l1_ratio) / 2 * sum(w^2) + l1_ratio * sum(|w|))`` over the weights,
+        divided by the batch's weight. For ``adamw`` the share ``rate * alpha`` that each step takes off the weights.
+    l1_ratio : float
+        0 is the L2 penalty, 1 the L1 penalty.
+    penalize_bias : bool
+        Whether the penalty acts on the biases, too.
+    clip_norm : float or None
+        Longest gradient of a member, penalty included; longer ones are shortened to it.
+    rho : float
+        Memory of ``rmsprop`` and ``adadelta``: weight of the past in their running means of squares.
     max_iter : int
         Most epochs (lbfgs: iterations).
     tol, n_iter_no_change : float
@@ -36,6 +58,10 @@ class Plan:
     learning_rate_init: float = 0.001
     power_t: float = 0.5
     alpha: float = 0.0001
+    l1_ratio: float = 0.0
+    penalize_bias: bool = False
+    clip_norm: float | None = None
+    rho: float = 0.9
     batch_size: int = 200
     max_iter: int = 200
     shuffle: bool = True

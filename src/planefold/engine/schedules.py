@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from planefold.engine.plan import Plan
 
 ADAPTIVE_FACTOR, ADAPTIVE_FLOOR = 5.0, 1e-6  # scikit-learn's: divide by 5, stop at 1e-6
 
 
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
+    """How the learning rate changes.
+
+    Parameters
+    ----------
+    kind : str
+        A name in ``SCHEDULES``.
+    """
+
+    kind: str = "constant"
+
+
+class Rate:
     """The learning rate over time."""
 
     def __init__(self, plan: Plan) -> None:

@@ -355,7 +355,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             power_t=self.power_t, alpha=self.alpha, batch_size=batch_size, max_iter=max_iter, shuffle=self.shuffle,
             tol=self.tol, n_iter_no_change=self.n_iter_no_change, momentum=self.momentum,
             nesterovs_momentum=self.nesterovs_momentum, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon,
-            max_fun=self.max_fun, restore_best=self.restore_best,
+            max_fun=self.max_fun, restore_best=self.restore_best, l1_ratio=self.l1_ratio,
+            penalize_bias=self.penalize_bias, clip_norm=self.clip_norm, rho=self.rho,
         )  # fmt: skip
 
     def _train(

@@ -15,10 +15,13 @@ PARAMETERS = """\
         Units of each hidden layer of one member; ``()`` is a linear model.
     activation : {"identity", "logistic", "tanh", "relu", "leaky_relu"}
         relu and leaky_relu give a piecewise-linear network.
-    solver : {"adam", "sgd", "lbfgs"}
+    solver : {"adam", "adamw", "nadam", "adam_uncorrected", "rmsprop", "adagrad", "adadelta", "sgd", "momentum", \
+"averaged_momentum", "nesterov", "lbfgs"}
+        The rule of the steps; :mod:`planefold.engine.optimizers` has the formula and the source of each.
     alpha : float
-        Strength of the L2 penalty ``alpha / 2 * sum(w^2)``, divided by the number of rows in a batch; weights
-        only, no biases.
+        Strength of the penalty ``alpha * ((1 - l1_ratio) / 2 * sum(w^2) + l1_ratio * sum(|w|))``, divided by the
+        number of rows in a batch. Of ``solver="adamw"`` the share ``rate * alpha`` that each step takes off the
+        weights.
     batch_size : int or "auto"
         Rows of a step; "auto" is ``min(200, n_samples)``.
     learning_rate : {"cosine", "constant", "invscaling", "adaptive"}
@@ -51,7 +54,9 @@ PARAMETERS = """\
         Share of the rows that is held out by a single network. Several members hold out one fold each of
         ``max(n_members, 5)``, so that each row is learned from.
     beta_1, beta_2, epsilon : float
-        Of ``solver="adam"``.
+        Of ``solver="adam"`` and its relatives; ``epsilon`` also of "rmsprop", "adagrad" and "adadelta".
+    rho : float
+        Of ``solver="rmsprop"`` and "adadelta": weight of the past in their running means of squares.
     max_fun : int
         Most evaluations of ``solver="lbfgs"``.
     n_members : int
@@ -66,6 +71,18 @@ PARAMETERS = """\
         on held-out rows.
     dropout : float or sequence of float
         Share of the units of each hidden layer that a training step leaves out.
+    batch_norm : bool
+        Standardise what each hidden unit receives, by the mean and deviation of the batch, before its activation
+        (Ioffe and Szegedy, 2015); prediction uses running means of both.
+    l1_ratio : float
+        Share of the penalty ``alpha`` that is L1: 0 is L2 alone, 1 is L1 alone. With "sgd" and the momentum rules
+        the L1 part makes weights exactly 0; ``run_.n_zero_weights`` says how many.
+    penalize_bias : bool
+        Whether the penalty acts on the biases, too.
+    clip_norm : float, optional
+        Longest gradient of a member; a longer one is shortened to it.
+    init : str or planefold.networks.Initialization
+        How the first weights are drawn.
 """
 
 CLASS_WEIGHT = """\

@@ -17,9 +17,11 @@ from torch import Tensor
 from planefold.core.errors import DataError, ParameterError, listed, show
 from planefold.data.targets import ClassTarget, NumberTarget, class_target, number_target, read_target
 from planefold.engine.run import Epoch
+from planefold.engine.schedules import Schedule
 from planefold.estimators.base import Array, BaseMLP
 from planefold.estimators.describe import documented
 from planefold.estimators.inputs import take_target
+from planefold.networks.initialization import Initialization
 
 # With these values the estimators behave as scikit-learn's: one network, on the numbers as they are.
 SKLEARN_DEFAULTS: Mapping[str, Any] = MappingProxyType({
@@ -73,7 +75,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str = "cosine",
+        learning_rate: str | Schedule = "cosine",
         learning_rate_init: float = 0.01,
         power_t: float = 0.5,
         max_iter: int | None = None,
@@ -89,13 +91,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
+        rho: float = 0.9,
         n_iter_no_change: float = 30,
         max_fun: int = 15000,
         n_members: int = 8,
         skip: str | None = "linear",
         encoding: str = "auto",
         dropout: float | Sequence[float] = 0.3,
+        batch_norm: bool = False,
+        l1_ratio: float = 0.0,
+        penalize_bias: bool = False,
+        clip_norm: float | None = None,
+        init: str | Initialization = "auto",
         class_weight: str | Mapping[Any, float] | None = None,
+        resample: str | None = None,
+        threshold: float | str | None = None,
         preprocess: Any = "auto",
         device: str = "auto",
         dtype: str = "auto",
@@ -347,7 +357,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str = "cosine",
+        learning_rate: str | Schedule = "cosine",
         learning_rate_init: float = 0.01,
         power_t: float = 0.5,
         max_iter: int | None = None,
@@ -363,12 +373,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
+        rho: float = 0.9,
         n_iter_no_change: float = 30,
         max_fun: int = 15000,
         n_members: int = 8,
         skip: str | None = "linear",
         encoding: str = "auto",
         dropout: float | Sequence[float] = 0.3,
+        batch_norm: bool = False,
+        l1_ratio: float = 0.0,
+        penalize_bias: bool = False,
+        clip_norm: float | None = None,
+        init: str | Initialization = "auto",
+        huber_delta: float = 1.35,
         preprocess: Any = "auto",
         device: str = "auto",
         dtype: str = "auto",

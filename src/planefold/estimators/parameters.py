@@ -14,6 +14,7 @@ import torch
 from planefold.core.errors import ParameterError, show, unknown_choice
 from planefold.data.encoder import ENCODINGS
 from planefold.engine.plan import SCHEDULES, SOLVERS
+from planefold.networks.initialization import INITIALIZATIONS, Initialization
 
 ACTIVATION_NAMES = ("identity", "logistic", "tanh", "relu", "leaky_relu")
 MAX_UNITS = 1_000_000  # a layer wider than this is a slip of the finger: its weights alone need gigabytes
@@ -223,6 +224,11 @@ def _callbacks(name: str, value: Any) -> None:
         )
 
 
+def _init(name: str, value: Any) -> None:
+    if not isinstance(value, Initialization):
+        _choice(*INITIALIZATIONS)(name, value)
+
+
 def _checked_below(name: str, value: Any) -> None:
     """Leave it to `dropout_rates`, which knows the number of layers."""
 
@@ -249,12 +255,21 @@ CHECKS: dict[str, Check] = {
     "beta_1": _number(0, 1, open_high=True),
     "beta_2": _number(0, 1, open_high=True),
     "epsilon": _number(0, open_low=True),
+    "rho": _number(0, 1, open_high=True),
     "n_iter_no_change": _number(1, whole=True, or_infinite=True, hint="float('inf') never stops early"),
     "max_fun": _number(1, whole=True),
     "n_members": _number(1, 1000, whole=True),
     "skip": _optional(_choice("linear")),
     "encoding": _choice("auto", *ENCODINGS),
     "dropout": _checked_below,
+    "batch_norm": _boolean,
+    "l1_ratio": _number(0, 1),
+    "penalize_bias": _boolean,
+    "clip_norm": _optional(_number(0, open_low=True)),
+    "init": _init,
+    "resample": _optional(_choice("bootstrap", "smote", "adasyn")),
+    "threshold": _checked_below,
+    "huber_delta": _number(0, open_low=True),
     "class_weight": _optional(_class_weight),
     "preprocess": _optional(_preprocess),
     "device": _device,

@@ -7,7 +7,7 @@ leading axis of length ``n_members``, and one batched product serves all of them
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -154,38 +154,35 @@ class MLP(nn.Module):
         )
         self._activation = ACTIVATIONS[spec.activation]
 
-    def forward(self, X: Tensor, dropout_generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, X: Tensor, masks: Sequence[Tensor | None] | None = None) -> Tensor:
         """Compute the outputs before the link function.
 
         Parameters
         ----------
         X : Tensor of shape (n_samples, n_features) or (n_members, n_samples, n_features)
             The same rows for every member, or rows of its own for each.
-        dropout_generator : torch.Generator, optional
-            Where the masks are drawn from; without it no unit is left out.
+        masks : sequence of Tensor of shape (n_members, n_samples, n_units) or None, optional
+            One a hidden layer, which its activations are multiplied by: for dropout 0 or ``1 / (1 - rate)``, the
+            inverted scaling that keeps the expected activation, so that prediction needs no correction.
 
         Returns
         -------
         Tensor of shape (n_members, n_samples, n_outputs)
         """
-        *_, last = itertools.chain([X], self.hidden(X, dropout_generator))
+        *_, last = itertools.chain([X], self.hidden(X, masks))
         z = torch.matmul(last, self.coefs[-1]).add_(self.intercepts[-1])
         return z if self.skip_coef is None else z.add_(torch.matmul(X, self.skip_coef))
 
-    def hidden(self, X: Tensor, dropout_generator: torch.Generator | None = None) -> Iterator[Tensor]:
+    def hidden(self, X: Tensor, masks: Sequence[Tensor | None] | None = None) -> Iterator[Tensor]:
         """Yield each hidden layer's activations, of shape (n_members, n_samples, n_units)."""
         a = X
-        drops = self.spec.dropout if dropout_generator is not None else ()
         # Lists first: a slice of a ParameterList would build another one.
         layers = zip([*self.coefs][:-1], [*self.intercepts][:-1], strict=True)
-        for (coef, intercept), rate in itertools.zip_longest(layers, drops):
+        for (coef, intercept), mask in itertools.zip_longest(layers, masks or ()):
             # The product is nobody else's: bias and activation may write into it.
             a = self._activation(torch.matmul(a, coef).add_(intercept))
-            if rate:
-                keep = 1.0 - rate
-                # Inverted scaling: the expected activation stays, so prediction needs no correction. A comparison
-                # of uniform numbers takes half the time of bernoulli_.
-                a = a * torch.empty_like(a).uniform_(generator=dropout_generator).lt_(keep).div_(keep)
+            if mask is not None:
+                a = a * mask
             yield a
 
     def penalized(self) -> list[nn.Parameter]:

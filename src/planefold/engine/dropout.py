@@ -1,0 +1,46 @@
+"""Which units a training step leaves out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from planefold.networks.mlp import MLPSpec
+
+LEVELS = 2**16  # a unit's chance is a multiple of 1 / 65,536: sixteen random bits a unit, not a whole number
+
+
+class Masks:
+    """Draw the masks of each step's hidden layers from a stream of their own.
+
+    Of its own, so that a training without dropout draws the same batches from ``random_state`` as one with it.
+
+    References
+    ----------
+    Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A simple way to prevent neural networks
+    from overfitting", JMLR 15, 2014; scaled at training time ("inverted") as its section 10 describes.
+    """
+
+    def __init__(self, spec: MLPSpec, like: Tensor, random_state: np.random.RandomState) -> None:
+        self.spec, self.like = spec, like
+        # The share left out, in levels; what stays is scaled by exactly that share, so its mean is right.
+        self.levels = [round(rate * LEVELS) for rate in spec.dropout]
+        self.active = any(self.levels)
+        if self.active:
+            self.bits = np.random.Generator(np.random.SFC64(int(random_state.randint(2**31))))
+
+    def draw(self, n_rows: int) -> list[Tensor | None] | None:
+        """Return a mask of 0 and ``1 / (1 - rate)`` for each hidden layer, (n_members, n_rows, n_units)."""
+        if not self.active:
+            return None
+        return [
+            self._mask((self.spec.n_members, n_rows, units), level) if level else None
+            for units, level in zip(self.spec.hidden_layer_sizes, self.levels, strict=True)
+        ]
+
+    def _mask(self, shape: tuple[int, ...], level: int) -> Tensor:
+        bits: NDArray[np.uint16] = self.bits.integers(0, LEVELS, shape, dtype=np.uint16)
+        kept = torch.from_numpy(bits >= level).to(self.like)
+        return kept.mul_(LEVELS / (LEVELS - level))
