@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from planefold.core.errors import PlanefoldError
     from planefold.data import TableEncoder, load_example, read_table
     from planefold.doctor import diagnose
+    from planefold.engine.schedules import Schedule
     from planefold.estimators import SKLEARN_DEFAULTS, MLPClassifier, MLPRegressor, judge, load, report
+    from planefold.networks import Initialization
 
 __version__ = "0.1.0"
 
@@ -26,6 +28,8 @@ _HOME = {
     "load": "planefold.estimators",
     "report": "planefold.estimators",
     "diagnose": "planefold.doctor",
+    "Initialization": "planefold.networks",
+    "Schedule": "planefold.engine.schedules",
     "TableEncoder": "planefold.data",
     "read_table": "planefold.data",
     "load_example": "planefold.data",
@@ -35,9 +39,11 @@ _HOME = {
 
 __all__ = [
     "SKLEARN_DEFAULTS",
+    "Initialization",
     "MLPClassifier",
     "MLPRegressor",
     "PlanefoldError",
+    "Schedule",
     "TableEncoder",
     "__version__",
     "diagnose",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileRegressor, Ridge
 
-from planefold.engine import OBJECTIVES
+from planefold.engine import OBJECTIVES, huber
 from planefold.engine import linear_start as module
 from planefold.engine.linear_start import LinearStart
 from planefold.networks import MLPSpec
@@ -18,6 +19,8 @@ LATENT = X @ RNG.randn(4, 3) + RNG.randn(80, 3)
 CODES = LATENT.argmax(axis=1)
 TARGETS = {
     "squared_error": LATENT[:, :2],
+    "mean_squared_error": LATENT[:, :2],
+    "huber": LATENT[:, :2],
     "poisson": RNG.poisson(np.exp(0.3 * LATENT[:, :1])).astype(float),
     "binary_log_loss": (LATENT > 0).astype(float),
     "log_loss": np.eye(3)[CODES],
@@ -27,9 +30,11 @@ TRAIN, HELD = np.arange(50), np.arange(50, 80)
 
 def _theirs(name, strength, A, y, w=None):
     """Fit scikit-learn's model at one strength: (coef, intercept) as ours."""
-    if name == "squared_error":
+    if name in ("squared_error", "mean_squared_error"):
         model = Ridge(alpha=strength).fit(A, y, w)
         return model.coef_.T, model.intercept_
+    if name == "huber":
+        return _minimized_huber(A, y, w, strength)
     if name == "poisson":
         model = PoissonRegressor(alpha=strength, max_iter=300, tol=1e-7).fit(A, y[:, 0], w)
         return model.coef_[:, None], model.intercept_
@@ -40,14 +45,33 @@ def _theirs(name, strength, A, y, w=None):
     return np.hstack([m.coef_.T for m in models]), np.hstack([m.intercept_ for m in models])
 
 
+def _minimized_huber(A, y, w, strength, delta=1.35):
+    """Huber's loss and the ridge penalty, handed to SciPy as they stand (scikit-learn's HuberRegressor also scales)."""
+    w = np.ones(len(A)) if w is None else w
+
+    def objective(theta, column):
+        r = np.abs(A @ theta[1:] + theta[0] - column)
+        return w @ np.where(r <= delta, r**2 / 2, delta * (r - delta / 2)) + strength / 2 * theta[1:] @ theta[1:]
+
+    thetas = [minimize(objective, np.zeros(A.shape[1] + 1), (column,), "BFGS").x for column in y.T]
+    return np.column_stack(thetas)[1:], np.array([theta[0] for theta in thetas])
+
+
 def _strengths(name):
-    if name == "squared_error":
+    if name in ("squared_error", "mean_squared_error", "huber"):
         return module.RIDGE_STRENGTHS
     return module.POISSON_STRENGTHS if name == "poisson" else module.LOGISTIC_STRENGTHS
 
 
 # Ridge is exact; the others stop as soon as a start is good enough.
-TOLERANCE = {"squared_error": 1e-9, "poisson": 1e-2, "binary_log_loss": 1e-2, "log_loss": 1e-2}
+TOLERANCE = {
+    "squared_error": 1e-9,
+    "mean_squared_error": 1e-9,
+    "huber": 3e-3,
+    "poisson": 1e-2,
+    "binary_log_loss": 1e-2,
+    "log_loss": 1e-2,
+}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -152,3 +176,53 @@ def test_a_long_table_is_thinned_evenly(engine, monkeypatch):
     (coef, _), *_ = LinearStart(OBJECTIVES["squared_error"], engine.rows(X, y)).models
     some = np.linspace(0, 79, 20).astype(int)
     np.testing.assert_allclose(coef, Ridge(alpha=1.0).fit(X[some], y[some]).coef_.T, rtol=1e-9)
+
+
+# ------------------------------------------------------------------------------------ robust starts
+
+
+def _with_outliers(n_features=4, n=400):
+    rng = np.random.RandomState(7)
+    A = rng.randn(n, n_features)
+    y = (A[:, 0] - 2 * A[:, 1] + 0.3 * rng.randn(n))[:, None]
+    wrong = y.copy()
+    wrong[:20] += 1000 * (1 + rng.rand(20, 1))
+    return A, y, wrong
+
+
+@pytest.mark.parametrize("objective", [OBJECTIVES["absolute_error"], OBJECTIVES["huber"], huber(0.1)])
+def test_gross_outliers_do_not_move_a_robust_start(engine, objective):
+    A, _, wrong = _with_outliers()
+    learn, judge = engine.rows(A[:300], wrong[:300]), engine.rows(A[300:], wrong[300:])
+    coef, intercept = LinearStart(objective, learn, judge).models[0]
+    np.testing.assert_allclose(coef.ravel(), [1, -2, 0, 0], atol=0.1)
+    np.testing.assert_allclose(intercept, 0, atol=0.15)  # all outliers lie above: a few hundredths are theirs
+    coef, intercept = LinearStart(OBJECTIVES["squared_error"], learn, judge).models[0]
+    assert abs(intercept) > 50
+
+
+def test_the_start_of_absolute_error_is_nearly_the_median_regression(engine):
+    A, _, wrong = _with_outliers()
+    rows = engine.rows(A, wrong)
+    (coef, intercept), *_ = LinearStart(OBJECTIVES["absolute_error"], rows).models
+    theirs = QuantileRegressor(quantile=0.5, alpha=0).fit(A, wrong.ravel())
+    ours = np.abs(A @ coef + intercept - wrong).mean()
+    assert ours == pytest.approx(np.abs(theirs.predict(A) - wrong.ravel()).mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "huber"])
+def test_a_target_in_great_units_has_a_robust_start_all_the_same(engine, name):
+    A, y, _ = _with_outliers()  # where delta is far below every residual
+    rows = engine.rows(A, 1e6 * y)
+    (coef, _), *_ = LinearStart(OBJECTIVES[name], rows, rows).models
+    np.testing.assert_allclose(coef.ravel() / 1e6, [1, -2, 0, 0], atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "huber"])
+def test_a_target_that_is_mostly_one_value_has_a_finite_start(engine, name):
+    y = np.zeros((80, 2))
+    y[:8, 0] = 1.0
+    y[:, 1] = 7.0
+    (coef, intercept), *_ = LinearStart(OBJECTIVES[name], engine.rows(X, y), engine.rows(X, y)).models
+    assert np.isfinite(coef).all()
+    assert intercept[1] == pytest.approx(7.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from planefold import MLPClassifier, MLPRegressor
+from planefold import Initialization, MLPClassifier, MLPRegressor
 from planefold.core.errors import ParameterError
 from planefold.estimators.parameters import CHECKS
 
@@ -45,6 +45,8 @@ WRONG: dict[str, list[Any]] = {
     "n_members": [*NO_WHOLE_NUMBERS, 0, -8, 10**6],
     "skip": ["linaer", True, 1],
     "encoding": ["piecewise", None, 3],
+    "batch_norm": NO_BOOLEANS,
+    "init": ["he_norml", None, 0.1, Initialization],
     "dropout": ["0.3", None, 1.0, -0.1, 2, (0.1,), (0.1, 1.0), (0.1, 0.2, 0.3), np.nan, [None, 0.1]],
     "class_weight": ["balance", 3, ["a"], {0: -1}, {0: "2"}, {0: np.nan}],
     "preprocess": ["Auto", 3, StandardScaler, True],
@@ -117,6 +119,7 @@ def test_a_wrong_loss_is_refused(loss: Any) -> None:
     {"dropout": 0.3, "hidden_layer_sizes": ()}, {"callbacks": ()}, {"callbacks": None}, {"device": "cpu"},
     {"class_weight": {0: 1, 1: 3}}, {"class_weight": {np.int64(0): np.float64(2)}}, {"validation_fraction": 0.5},
     {"max_iter": np.int32(2)}, {"tol": 0}, {"n_members": np.int64(2)}, {"dtype": "float64"}, {"skip": None},
+    {"batch_norm": np.True_}, {"init": "zeros"}, {"init": Initialization("uniform", scale=1)},
 ])  # fmt: skip
 def test_every_honest_way_to_write_a_value_is_taken(parameters: dict[str, Any]) -> None:
     X = np.random.RandomState(0).randn(24, 2)

@@ -50,6 +50,9 @@ MODELS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "one member": ("MLPRegressor", AREA, {"n_members": 1}),
     "linear": ("MLPClassifier", LABELS["three"], {"hidden_layer_sizes": (), "dropout": 0.0}),
     "no skip": ("MLPClassifier", LABELS["three"], {"skip": None, "activation": "leaky_relu"}),
+    "batch norm": ("MLPClassifier", LABELS["three"], {
+        "batch_norm": True, "init": planefold.Initialization("he_normal", bias=0.1),
+    }),
     "written oddly": ("MLPClassifier", LABELS["three"], {
         "hidden_layer_sizes": np.array([5, 4]), "dropout": [np.float64(0.1), 0.2], "n_iter_no_change": float("inf"),
         "class_weight": {0: 2.0, np.int64(10): 0.5}, "random_state": np.random.RandomState(0), "alpha": np.float32(0.1),
@@ -259,6 +262,7 @@ def folds(fitted: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> t
         "classifier of several",
         "regressor of two",
         "own encoder",
+        "batch norm",
         "written oddly",
         "no preparation",
     )

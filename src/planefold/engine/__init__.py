@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planefold.engine.loop import train
-    from planefold.engine.objectives import OBJECTIVES, Objective
+    from planefold.engine.objectives import OBJECTIVES, Objective, huber
     from planefold.engine.optimizers import OPTIMIZERS
     from planefold.engine.plan import Plan
+    from planefold.engine.rate_finder import RateSweep, find_learning_rate
     from planefold.engine.run import Epoch, Run
+    from planefold.engine.schedules import Schedule
     from planefold.engine.sources import Rows
 
 # Loaded on first use: a Run is read by programs that have no need of torch.
@@ -20,12 +22,29 @@ _HOME = {
     "Epoch": "run",
     "Objective": "objectives",
     "Plan": "plan",
+    "RateSweep": "rate_finder",
     "Rows": "sources",
     "Run": "run",
+    "Schedule": "schedules",
+    "find_learning_rate": "rate_finder",
+    "huber": "objectives",
     "train": "loop",
 }
 
-__all__ = ["OBJECTIVES", "OPTIMIZERS", "Epoch", "Objective", "Plan", "Rows", "Run", "train"]
+__all__ = [
+    "OBJECTIVES",
+    "OPTIMIZERS",
+    "Epoch",
+    "Objective",
+    "Plan",
+    "RateSweep",
+    "Rows",
+    "Run",
+    "Schedule",
+    "find_learning_rate",
+    "huber",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from planefold.core.errors import ParameterError, show
 
@@ -51,10 +53,19 @@ def threads_for(multiply_adds: int) -> Iterator[None]:
     multiply_adds : int
         Work of one forward pass: rows of a batch times parameters.
     """
-    before = torch.get_num_threads()
-    if multiply_adds <= ONE_THREAD_UP_TO:
-        torch.set_num_threads(1)
-    try:
+    if multiply_adds > ONE_THREAD_UP_TO:
         yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with _blas().limit(limits=1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """Find the libraries behind NumPy's and SciPy's products: once, as it takes milliseconds."""
+    return ThreadpoolController()

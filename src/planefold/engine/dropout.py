@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from planefold.networks.mlp import MLPSpec
@@ -28,8 +29,14 @@ class Masks:
         # The share left out, in levels; what stays is scaled by exactly that share, so its mean is right.
         self.levels = [round(rate * LEVELS) for rate in spec.dropout]
         self.active = any(self.levels)
-        if self.active:
-            self.bits = np.random.Generator(np.random.SFC64(int(random_state.randint(2**31))))
+        if not self.active:
+            return
+        seed = int(random_state.randint(2**31))
+        if like.device.type == "cpu":
+            self.bits = np.random.SFC64(seed)
+        else:
+            self.generator = torch.Generator(like.device)
+            self.generator.manual_seed(seed)
 
     def draw(self, n_rows: int) -> list[Tensor | None] | None:
         """Return a mask of 0 and ``1 / (1 - rate)`` for each hidden layer, (n_members, n_rows, n_units)."""
@@ -41,6 +48,12 @@ class Masks:
         ]
 
     def _mask(self, shape: tuple[int, ...], level: int) -> Tensor:
-        bits: NDArray[np.uint16] = self.bits.integers(0, LEVELS, shape, dtype=np.uint16)
-        kept = torch.from_numpy(bits >= level).to(self.like)
-        return kept.mul_(LEVELS / (LEVELS - level))
+        mask = torch.empty(shape, dtype=self.like.dtype, device=self.like.device)
+        if mask.device.type == "cpu":
+            size = math.prod(shape)
+            bits = self.bits.random_raw(-(-size // 4)).view(np.uint16)[:size]  # four units of each number
+            np.greater_equal(bits.reshape(shape), level, out=mask.numpy())
+        else:
+            chances = torch.rand(shape, generator=self.generator, device=mask.device)
+            torch.ge(chances, level / LEVELS, out=mask)
+        return mask.mul_(LEVELS / (LEVELS - level))

@@ -2,38 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from planefold.networks.mlp import MLP
 
 
 class FlatParameters:
-    """View the parameters of ``net`` (and their gradients) as parts of one vector each.
+    """View the parameters of ``net`` (and their gradients) as parts of one array each.
 
     While it is in use the parameters are windows into :attr:`theta`; :meth:`release` gives each its own
     memory again, so that the network can be copied and pickled tensor by tensor.
+
+    Attributes
+    ----------
+    theta, gradient : Tensor of shape (n_members, n_parameters of a member)
+        A member's parameters stand in one row: its weights, the biases, then what batch normalisation learns. So
+        a penalty on the weights, or the length of a member's gradient, is one operation on a window of columns.
+    statistics : Tensor of shape (n_members, n_statistics)
+        The running means and variances of batch normalisation, likewise.
+    n_weights, n_biases : int
+        Columns of the weights (from the first on), and of the biases after them.
     """
 
-    def __init__(self, net: nn.Module) -> None:
-        self.parameters = [p for p in net.parameters() if p.requires_grad]
-        first = self.parameters[0]
-        self.theta = torch.empty(sum(p.numel() for p in self.parameters), dtype=first.dtype, device=first.device)
+    def __init__(self, net: MLP) -> None:
+        weights, biases = net.penalized(), list(net.intercepts)
+        norms = [*net.norm_scales, *net.norm_shifts]
+        self.parameters: list[Tensor] = [*weights, *biases, *norms]
+        self.n_weights, self.n_biases = _columns(weights), _columns(biases)
+        self.theta, windows = _lay_out(self.parameters)
         self.gradient = torch.zeros_like(self.theta)
-        self._windows: dict[int, slice] = {}
-        start = 0
-        for p in self.parameters:
-            window = slice(start, start + p.numel())
-            self._windows[id(p)] = window
-            self.theta[window] = p.detach().reshape(-1)
-            p.data = self.theta[window].view_as(p)
-            p.grad = self.gradient[window].view_as(p)
-            start = window.stop
+        self._windows = {id(p): window for p, window in zip(self.parameters, windows, strict=True)}
+        for p, window in zip(self.parameters, windows, strict=True):
+            p.data = self.theta[:, window].view(p.shape)
+            p.grad = self.gradient[:, window].view(p.shape)
+        self.running = [*net.running_means, *net.running_vars]
+        self.statistics, windows = _lay_out(self.running)
+        for statistic, window in zip(self.running, windows, strict=True):
+            statistic.data = self.statistics[:, window].view(statistic.shape)
 
-    def window(self, parameter: nn.Parameter) -> slice:
-        """Return where in the vectors a parameter lies."""
+    def window(self, parameter: Tensor) -> slice:
+        """Return in which columns a parameter stands."""
         return self._windows[id(parameter)]
+
+    def windows(self, net: nn.Module) -> Iterator[tuple[str, slice]]:
+        """Yield the name and the columns of each parameter of ``net``."""
+        for name, p in net.named_parameters():
+            yield name, self.window(p)
 
     def release(self) -> None:
         """Give each parameter its own memory again and drop the gradients."""
-        for p in self.parameters:
-            p.data = p.detach().clone()
+        for p in [*self.parameters, *self.running]:
+            p.data = p.detach().clone(memory_format=torch.contiguous_format)
             p.grad = None
+
+
+def _columns(parameters: list[nn.Parameter]) -> int:
+    return sum(p[0].numel() for p in parameters)
+
+
+def _lay_out(tensors: list[Tensor]) -> tuple[Tensor, list[slice]]:
+    """Write tensors with a leading member axis side by side; return them and where each went."""
+    if not tensors:
+        return torch.empty(0), []
+    n_members = len(tensors[0])
+    rows = torch.cat([t.detach().reshape(n_members, -1) for t in tensors], dim=1)
+    windows, start = [], 0
+    for t in tensors:
+        windows.append(slice(start, start + t[0].numel()))
+        start = windows[-1].stop
+    return rows, windows

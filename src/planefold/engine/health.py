@@ -1,4 +1,4 @@
-"""What the doctor needs to know of gradients, weights and units: measured once an epoch, on its last step."""
+"""What the doctor needs to know of gradients, weights and units: measured on some of the steps."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from planefold.engine.batches import Batch
+from planefold.engine.fast import Masks
 from planefold.engine.flat import FlatParameters
-from planefold.engine.sources import Rows
+from planefold.engine.kernels import Array
+from planefold.engine.sources import Shuffled
+from planefold.engine.step import Step
 from planefold.networks.mlp import MLP
 
 N_PROBE = 256  # rows on which units are watched: dead on that many is dead for practical purposes
-PROBE_EVERY = 5  # epochs: dead units stay dead, and a pass of the probe in every epoch would cost a tenth of the time
+# Measuring costs about as much as some steps do; so many steps lie between two measurements.
+STEPS_BETWEEN = 200
 
 
-class HealthFigures(TypedDict):
+class HealthFigures(TypedDict, total=False):
     """One number a layer."""
 
     gradient_norm: tuple[float, ...]
@@ -26,38 +31,46 @@ class HealthFigures(TypedDict):
 
 
 class Health:
-    """Measure a network around the last step of an epoch."""
+    """Measure a network around the last step of some epochs: the first, and then one in every ``every``."""
 
-    def __init__(self, net: MLP, flat: FlatParameters, rows: Rows) -> None:
+    def __init__(self, net: MLP, flat: FlatParameters, batches: Shuffled) -> None:
         self.net, self.flat = net, flat
+        rows = batches.rows
         # Rows from the whole table, which may be sorted.
         places = np.linspace(0, len(rows.y) - 1, min(len(rows.y), N_PROBE))
         self.probe, _, _ = rows.take(places.astype(np.int64))
-        self.before = torch.empty_like(flat.theta)
         self.windows = [flat.window(coef) for coef in net.coefs]
-        self.dead_share: tuple[float, ...] = ()
+        self.every = -(-STEPS_BETWEEN // batches.n_batches)
+        self.last: HealthFigures = {}
 
-    def before_step(self) -> None:
-        """Remember the weights, to see how far the step goes."""
-        self.before.copy_(self.flat.theta)
+    def is_due(self, epoch: int) -> bool:
+        """Tell whether to measure in the epoch of that number."""
+        return epoch == 1 or epoch % self.every == 0
 
-    def after_step(self, epoch: int) -> HealthFigures:
-        """Measure the step that was made last in the epoch of that number."""
-        gradient, after = self.flat.gradient, self.flat.theta
+    def watch(self, step: Step, batch: Batch, masks: Masks, rate: float) -> Array | float:
+        """Make a step, as it would be made, and measure it."""
+        before = self.flat.theta.clone()
+        value = step.slope(batch, masks)
+        gradient = self.flat.gradient.clone()  # which the step may overwrite
+        step.move(batch.total, rate, step.optimizer.coefficients(rate))
         figures = []
         for window in self.windows:
-            old, new = self.before[window], after[window]
+            old, new = before[:, window], self.flat.theta[:, window]
             ratio = _rms(new - old) / _rms(old).clamp_min(torch.finfo(old.dtype).tiny)
-            figures.append(torch.stack([_rms(gradient[window]), _rms(new), ratio]))
+            figures.append(torch.stack([_rms(gradient[:, window]), _rms(new), ratio]))
         gradient_norm, weight_norm, update_ratio = torch.stack(figures, dim=1).tolist()
-        if epoch == 1 or epoch % PROBE_EVERY == 0:
-            self.dead_share = self._dead()
-        return {
+        self.last = {
             "gradient_norm": tuple(gradient_norm),
             "weight_norm": tuple(weight_norm),
             "update_ratio": tuple(update_ratio),
-            "dead_share": self.dead_share,
         }
+        return value
+
+    def figures(self, epoch: int) -> HealthFigures:
+        """Return what was measured in the epoch of that number; nothing where it was not due."""
+        if not self.is_due(epoch):
+            return {}
+        return {**self.last, "dead_share": self._dead()}
 
     def _dead(self) -> tuple[float, ...]:
         if self.net.spec.activation != "relu" or not self.net.spec.hidden_layer_sizes:

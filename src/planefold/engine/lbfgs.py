@@ -14,10 +14,10 @@ from scipy.optimize import minimize
 
 from planefold.engine.flat import FlatParameters
 from planefold.engine.objectives import Objective
-from planefold.engine.penalties import L2
 from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch
 from planefold.engine.sources import Rows
+from planefold.engine.step import WholeObjective
 from planefold.engine.stopping import non_finite_weights
 from planefold.networks.mlp import MLP
 
@@ -49,9 +49,7 @@ def minimize_lbfgs(
     Byrd, Lu, Nocedal and Zhu, "A limited memory algorithm for bound constrained optimization",
     SIAM J. Sci. Comput. 16(5), 1995.
     """
-    X, y, weights = rows.all()
-    total = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)
-    penalty = L2(net, plan.alpha)
+    objective_of_all = WholeObjective(net, flat, rows, objective, plan)
     epochs: list[Epoch] = []
     tried = (0.0, 0.0)  # loss and objective at the point that was tried last
     reached = flat.theta.clone()  # the point of the last iteration
@@ -59,19 +57,15 @@ def minimize_lbfgs(
 
     def value_and_gradient(theta: Floats) -> tuple[float, Floats]:
         nonlocal tried
-        flat.theta.copy_(torch.from_numpy(theta))
-        flat.gradient.zero_()
-        losses = objective.loss(net(X), y, weights)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        losses = losses.detach()
-        objectives = losses + penalty.add_gradient(total)
-        tried = float(losses.mean()), float(objectives.mean())
-        return float(objectives.sum()), flat.gradient.cpu().numpy().astype(np.float64)
+        flat.theta.copy_(torch.from_numpy(theta).view_as(flat.theta))
+        losses, penalties = objective_of_all()
+        tried = float(losses.mean()), float((losses + penalties).mean())
+        return float((losses + penalties).sum()), flat.gradient.cpu().numpy().astype(np.float64).ravel()
 
     def iteration_ends(theta: Floats) -> None:
         # The point that a line search tries last is the one that it takes: `tried` and the network belong to it.
         nonlocal started
-        reached.copy_(torch.from_numpy(theta))
+        reached.copy_(torch.from_numpy(theta).view_as(reached))
         val_loss, val_score = (None, None) if judge is None else judge(net)
         now = time.perf_counter()
         epochs.append(
@@ -89,7 +83,7 @@ def minimize_lbfgs(
         if any(answer is True for answer in answers):
             raise StopIteration
 
-    start = flat.theta.cpu().numpy().astype(np.float64)
+    start = flat.theta.cpu().numpy().astype(np.float64).ravel()
     options = {"maxfun": plan.max_fun, "maxiter": plan.max_iter, "gtol": plan.tol}
     more: Any = {"callback": iteration_ends, "options": options}  # the stubs know neither
     try:
@@ -99,5 +93,5 @@ def minimize_lbfgs(
         return epochs, "interrupted"
     if not math.isfinite(result.fun):  # already at the start: no step was made
         raise non_finite_weights(epochs, plan)
-    flat.theta.copy_(torch.from_numpy(result.x))
+    flat.theta.copy_(torch.from_numpy(result.x).view_as(flat.theta))
     return epochs, _REASONS.get(result.status, "line_search")

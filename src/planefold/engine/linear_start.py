@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from planefold.engine.objectives import Objective
+from planefold.engine.objectives import Objective, weighted_median
 from planefold.engine.sources import Rows
 from planefold.networks.mlp import MLP
 
@@ -23,6 +24,7 @@ LOGISTIC_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # scikit-learn's C, t
 POISSON_STRENGTHS = (10.0, 1.0, 0.1, 0.01, 1e-3)
 
 MAX_ROWS = 5_000  # a linear model is known well enough from that many
+MAX_STEPS = 10  # of a robust start at each penalty: each at least halves what is missing
 N_CHOOSERS = 3  # members that the penalty is chosen with: more would agree, and cost a whole path each
 
 
@@ -32,8 +34,8 @@ class LinearStart:
     Parameters
     ----------
     objective : Objective
-        squared_error gives ridge regression, the cross-entropies penalised logistic regression, poisson
-        penalised Poisson regression.
+        The squared errors give ridge regression, absolute_error and huber robust ridge regression, the
+        cross-entropies penalised logistic regression, poisson penalised Poisson regression.
     rows, validation : Rows
         As in :func:`planefold.engine.train`; each member's model comes from its own rows. Weights count rows,
         as in scikit-learn: a row of weight 2 is the same as two rows.
@@ -57,6 +59,8 @@ class LinearStart:
         shared = rows.members is None and validation is not None and validation.members is None
         n_models = 1 if rows.members is None and (validation is None or shared) else n_members
         solve, strengths = _SOLVERS[objective.name]
+        if objective.delta is not None:
+            solve = partial(solve, delta=objective.delta)
         learn = [_member(rows, m) for m in range(n_models)]
         known: list[Model] = []
         if validation is None:
@@ -117,18 +121,58 @@ def _choose(
 
 def _ridge(X: Floats, y: Floats, w: Floats, strengths: Sequence[float]) -> Iterator[Model]:
     """Solve ``(X'WX + s I) b = X'Wy`` around the weighted means, for all strengths s from one decomposition."""
-    x_mean, y_mean = np.average(X, axis=0, weights=w), np.average(y, axis=0, weights=w)
-    root = np.sqrt(w)[:, None]
-    A, b = root * (X - x_mean), root * (y - y_mean)
-    if len(A) < A.shape[1]:  # fewer rows than columns: the small matrix is A A'
-        values, left = np.linalg.eigh(A @ A.T)
-        to_coef, right = A.T @ left, left.T @ b
-    else:
-        values, to_coef = np.linalg.eigh(A.T @ A)
-        right = to_coef.T @ (A.T @ b)
+    solve = _decomposed(X, w)
     for strength in strengths:
+        yield solve(y, strength)
+
+
+def _decomposed(X: Floats, w: Floats) -> Callable[[Floats, float], Model]:
+    """Return the ridge solution as a function of the targets and of the strength."""
+    x_mean, root = np.average(X, axis=0, weights=w), np.sqrt(w)[:, None]
+    A = root * (X - x_mean)
+    few_rows = len(A) < A.shape[1]  # fewer than columns: the small matrix is A A'
+    values, vectors = np.linalg.eigh(A @ A.T if few_rows else A.T @ A)
+    to_coef = A.T @ vectors if few_rows else vectors
+
+    def solve(y: Floats, strength: float) -> Model:
+        y_mean = np.average(y, axis=0, weights=w)
+        b = root * (y - y_mean)
+        right = vectors.T @ (b if few_rows else A.T @ b)
         coef = to_coef @ (right / (np.maximum(values, 0) + strength)[:, None])
-        yield coef, y_mean - x_mean @ coef
+        return coef, y_mean - x_mean @ coef
+
+    return solve
+
+
+def _robust_ridge(
+    X: Floats, y: Floats, w: Floats, strengths: Sequence[float], *, delta: float = 0.0
+) -> Iterator[Model]:
+    """Ridge regression with Huber's loss, each strength from the fit of the one before; delta=0 is absolute error.
+
+    The loss curves nowhere more than squares do, so the ridge solution of the targets "fit + clipped residual" never
+    raises it (modified residuals). They change from step to step, the decomposition does not: a step costs two
+    products with X. It shrinks what is missing by the share of the clipped rows. Where more than half of the rows
+    would be clipped, ``delta`` gives way to the median absolute residual; a start need not be the optimum.
+
+    References
+    ----------
+    Huber and Dutter, "Numerical solution of robust regression problems", COMPSTAT 1974.
+    """
+    solve = _decomposed(X, w)
+    fit = np.broadcast_to(_median(y, w), y.shape)
+    for strength in strengths:
+        for _ in range(MAX_STEPS):
+            residuals = y - fit
+            bound = np.maximum(delta, _median(np.abs(residuals), w))
+            coef, intercept = solve(fit + np.clip(residuals, -bound, bound), strength)
+            before, fit = fit, X @ coef + intercept
+            if np.all(np.abs(fit - before) <= 1e-3 * bound):
+                break
+        yield coef, intercept + _median(y - fit, w) if delta == 0 else intercept
+
+
+def _median(columns: Floats, w: Floats) -> Floats:
+    return weighted_median(torch.from_numpy(columns), torch.from_numpy(w)).numpy()
 
 
 def _softmax_regression(X: Floats, y: Floats, w: Floats, strengths: Sequence[float]) -> Iterator[Model]:
@@ -188,9 +232,12 @@ def _poisson(X: Floats, y: Floats, w: Floats, strengths: Sequence[float]) -> Ite
         yield np.column_stack([model.coef_ for model in models]), np.array([model.intercept_ for model in models])
 
 
-_Solver = Callable[[Floats, Floats, Floats, Sequence[float]], Iterator[Model]]
+_Solver = Callable[..., Iterator[Model]]  # of X, y, w and the strengths
 _SOLVERS: dict[str, tuple[_Solver, Sequence[float]]] = {
     "squared_error": (_ridge, RIDGE_STRENGTHS),
+    "mean_squared_error": (_ridge, RIDGE_STRENGTHS),
+    "absolute_error": (_robust_ridge, RIDGE_STRENGTHS),
+    "huber": (_robust_ridge, RIDGE_STRENGTHS),
     "poisson": (_poisson, POISSON_STRENGTHS),
     "binary_log_loss": (_logistic, LOGISTIC_STRENGTHS),
     "log_loss": (_softmax_regression, LOGISTIC_STRENGTHS),

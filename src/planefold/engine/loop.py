@@ -1,8 +1,4 @@
-"""The one loop, :func:`train`. A network, rows, an objective and a plan go in; a `Run` comes out.
-
-This loop runs on autograd. A second implementation of the same signature can be chosen inside
-:func:`train` for networks that it knows; it must give the same `Run`.
-"""
+"""The one loop, :func:`train`. A network, rows, an objective and a plan go in; a `Run` comes out."""
 
 from __future__ import annotations
 
@@ -15,19 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from planefold.engine.batches import Batch, Batches
 from planefold.engine.devices import threads_for
 from planefold.engine.dropout import Masks
 from planefold.engine.flat import FlatParameters
+from planefold.engine.graphs import CapturedStep
 from planefold.engine.health import Health
+from planefold.engine.kernels import Array, FloatArray, Kernels, kernels_for
 from planefold.engine.lbfgs import minimize_lbfgs
 from planefold.engine.objectives import Objective
 from planefold.engine.optimizers import OPTIMIZERS, Optimizer
-from planefold.engine.penalties import L2
 from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch, Run
 from planefold.engine.schedules import Rate
 from planefold.engine.sources import Rows, Shuffled
-from planefold.engine.stopping import BestWeights, Patience, non_finite_weights
+from planefold.engine.step import GRADIENTS, ByHand, Gradient, Step
+from planefold.engine.stopping import BestWeights, Patience, Snapshot, non_finite_weights
 from planefold.networks.mlp import MLP
 
 Callback = Callable[[Epoch], object]
@@ -45,14 +44,14 @@ class Memory:
     """
 
     optimizer: Optimizer | None = None
-    schedule: Rate | None = None
+    rate: Rate | None = None
     n_seen: int = 0
     patience: Patience | None = field(default=None, repr=False)
 
     def to(self, device: torch.device) -> None:
         """Bring the optimiser's tensors to where the network is."""
-        state = {} if self.optimizer is None else vars(self.optimizer)
-        state.update({name: value.to(device) for name, value in state.items() if isinstance(value, Tensor)})
+        if self.optimizer is not None:
+            self.optimizer.to(device)
 
 
 def train(
@@ -66,6 +65,7 @@ def train(
     score: Score | None = None,
     callbacks: Sequence[Callback] = (),
     memory: Memory | None = None,
+    gradients: str = "by_hand",
 ) -> Run:
     """Train ``net`` in place and say what happened.
 
@@ -87,6 +87,8 @@ def train(
         Called after each epoch; one that returns True ends the training.
     memory : Memory, optional
         Given again and again, the optimiser goes on where it stopped.
+    gradients : {"by_hand", "autograd"}
+        How gradients are computed; both give the same ones.
 
     Returns
     -------
@@ -108,7 +110,12 @@ def train(
                 epochs, stopped_because = minimize_lbfgs(net, flat, rows, objective, plan, callbacks, judge)
                 best = None
             else:
-                loop = _Loop(net, flat, batches, objective, plan, random_state, judge, callbacks, memory)
+                widest = max(net.spec.layer_units) * net.spec.n_members
+                kernels = kernels_for(flat.theta, widest * batch_size)
+                gradient = GRADIENTS[gradients](net, flat, objective, kernels)
+                loop = _Loop(
+                    net, flat, batches, objective, plan, random_state, judge, callbacks, memory, kernels, gradient
+                )
                 epochs, stopped_because, best = loop.run()
     finally:
         flat.release()
@@ -128,6 +135,7 @@ def train(
         iterations_per_epoch=batches.n_batches,
         n_members=net.spec.n_members,
         n_parameters=sum(p.numel() for p in net.parameters()),
+        n_zero_weights=sum(int((weights == 0).sum()) for weights in net.penalized()),
         trivial_loss=_trivial_loss(rows, objective),
     )
 
@@ -165,7 +173,7 @@ class _Judge:
 
 @dataclass
 class _Loop:
-    """The stochastic loop: epochs of batches, each a forward pass, a backward pass and a step."""
+    """The stochastic loop: epochs of batches, each of them a step."""
 
     net: MLP
     flat: FlatParameters
@@ -176,17 +184,22 @@ class _Loop:
     judge: _Judge | None
     callbacks: Sequence[Callback]
     memory: Memory
+    kernels: Kernels
+    gradient: Gradient
 
     def run(self) -> tuple[list[Epoch], str, BestWeights | None]:
         plan, memory = self.plan, self.memory
         if memory.optimizer is None:
-            memory.optimizer = OPTIMIZERS[plan.solver](self.flat.theta, plan)
-            memory.schedule = Rate(plan)
-        assert memory.schedule is not None
+            memory.optimizer = OPTIMIZERS[plan.solver](self.flat, plan)
+            memory.rate = Rate(plan)
+        assert memory.rate is not None
+        self.step = Step(self.gradient, memory.optimizer, self.flat, plan, self.kernels)
+        if self.flat.theta.is_cuda and isinstance(self.gradient, ByHand):
+            self.step = CapturedStep(self.step, self.flat)
         self.masks = Masks(self.net.spec, self.flat.theta, self.random_state)
-        self.health = Health(self.net, self.flat, self.batches.rows)
-        self.penalty = L2(self.net, plan.alpha)
-        best = BestWeights(self.flat.theta) if self.judge is not None and plan.restore_best else None
+        self.health = Health(self.net, self.flat, self.batches)
+        best = BestWeights(self.flat) if self.judge is not None and plan.restore_best else None
+        last_good = Snapshot(self.flat)
 
         epochs: list[Epoch] = []
         stopped_because = "max_iter"
@@ -207,15 +220,18 @@ class _Loop:
                 if best is not None and self.judge is not None:
                     best.offer(number, self.judge.losses)
                 answers = [callback(epoch) for callback in self.callbacks]
-                memory.schedule.epoch_ends(memory.n_seen)
+                memory.rate.epoch_ends(memory.n_seen, loss)
                 if not math.isfinite(epoch.objective) or math.isnan(loss):
                     stopped_because = "diverged"
+                    if number > 1:
+                        last_good.restore()
                     break
+                last_good.take()
                 if any(answer is True for answer in answers):
                     stopped_because = "callback"
                     break
                 if memory.patience.offer(loss):
-                    if memory.schedule.stops_at_no_improvement():
+                    if memory.rate.stops_at_no_improvement():
                         stopped_because = "no_improvement"
                         break
                     memory.patience.reset()
@@ -227,41 +243,48 @@ class _Loop:
 
     def _epoch(self, number: int) -> Epoch:
         """Make one pass and record it."""
-        memory, plan = self.memory, self.plan
-        assert memory.optimizer is not None
-        assert memory.schedule is not None
         started = time.perf_counter()
-        # Of each batch, each member's; they stay on the device: asking for values here would wait for it in every step.
-        losses: list[Tensor] = []
-        objectives: list[Tensor] = []
-        n_batches, rate = self.batches.n_batches, 0.0
-        for index, (X, y, weights) in enumerate(self.batches.epoch(self.random_state)):
-            rate = memory.schedule.at((number - 1 + index / n_batches) / plan.max_iter)
-            self.flat.gradient.zero_()
-            loss = self.objective.loss(self.net(X, self.masks.draw(y.shape[-2])), y, weights)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-            total = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)
-            objectives.append(losses[-1] + self.penalty.add_gradient(total))
-            if index == n_batches - 1:
-                self.health.before_step()
-            memory.optimizer.step(self.flat.theta, self.flat.gradient, rate)
-        memory.n_seen += self.batches.rows.n_rows
-        health = self.health.after_step(number)
+        losses: list[FloatArray] = []
+        penalties: list[Array | float] = []
+        rate = 0.0
+        self.net.train()
+        for block in self.batches.epoch(self.random_state):
+            batches = Batches(block, self.net.spec, self.objective, self.kernels)
+            for batch in batches:
+                rate = self._rate(number, len(penalties))
+                masks = self._draw_masks(batch)
+                if len(penalties) + 1 == self.batches.n_batches and self.health.is_due(number):
+                    penalties.append(self.health.watch(self.step, batch, masks, rate))
+                else:
+                    penalties.append(self.step(batch, masks, rate))
+            losses.append(batches.losses())
+            if not np.isfinite(losses[-1]).all():
+                break
+        self.net.eval()
+        self.memory.n_seen += self.batches.rows.n_rows
+        loss = np.concatenate(losses)
+        objective = loss + self.kernels.collect(penalties)
         val_loss, figure = (None, None) if self.judge is None else self.judge(self.net)
         return Epoch(
             epoch=number,
-            train_loss=self._mean(losses),
-            objective=self._mean(objectives),
+            train_loss=self._mean(loss),
+            objective=self._mean(objective),
             val_loss=val_loss,
             val_score=figure,
             learning_rate=rate,
             seconds=time.perf_counter() - started,
-            **health,
+            **self.health.figures(number),
         )
 
-    def _mean(self, batches: list[Tensor]) -> float:
+    def _rate(self, number: int, n_done: int) -> float:
+        assert self.memory.rate is not None
+        return self.memory.rate.at((number - 1 + n_done / self.batches.n_batches) / self.plan.max_iter)
+
+    def _draw_masks(self, batch: Batch) -> list[Array] | None:
+        masks = self.masks.draw(batch.X.shape[-2])
+        return None if masks is None else [self.kernels.own(mask) for mask in masks]
+
+    def _mean(self, values: FloatArray) -> float:
         """Average what the batches gave: over each member's rows (as scikit-learn, without weights), then members."""
-        values = torch.stack(batches)
-        counts = torch.from_numpy(self.batches.counts()).to(values)
-        return float(((values * counts).sum(dim=0) / counts.sum(dim=0)).mean())
+        counts = self.batches.counts()[: len(values)]
+        return float(((values * counts).sum(axis=0) / counts.sum(axis=0)).mean())

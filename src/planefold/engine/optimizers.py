@@ -1,69 +1,344 @@
-"""The rules that turn a gradient into a step. Each acts on one flat vector, in place.
+"""The rules that turn a gradient into a step: `OPTIMIZERS`, by the names that ``solver`` takes.
 
-The formulas are scikit-learn's, so that its parameters keep their meaning to the last digit.
+A rule is a few operations on whole vectors, and each vector may be cut into blocks that stay in the processor's
+cache. What changes from step to step are a few numbers (:meth:`Optimizer.coefficients`), computed outside of the
+rule: a captured step of a GPU is replayed with new ones.
+
+In the formulas ``g`` is the gradient, ``r`` the learning rate, ``w`` the parameters.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar
 
 import torch
-from torch import Tensor
 
+from planefold.engine.flat import FlatParameters
+from planefold.engine.kernels import Array, Kernels
 from planefold.engine.plan import Plan
 
-
-class Optimizer(Protocol):
-    """A rule with memory: ``step`` moves ``theta`` along ``gradient`` at the rate given."""
-
-    def step(self, theta: Tensor, gradient: Tensor, learning_rate: float) -> None:
-        """Move ``theta`` in place."""
+Coefficient = Array | float
 
 
-class SGD:
-    """Gradient descent with momentum: ``v = m v - r g``; Nesterov steps by ``m v - r g`` once more.
+class Optimizer:
+    """A rule with memory.
+
+    Attributes
+    ----------
+    n_slots : int
+        How many vectors of the length of the parameters the rule remembers.
+    slots : Tensor of shape (n_slots, n_parameters of all members)
+    t : int
+        Steps so far.
+    """
+
+    n_slots: ClassVar[int] = 0
+
+    def __init__(self, flat: FlatParameters, plan: Plan) -> None:
+        self.plan = plan
+        self.slots = torch.zeros((self.n_slots, flat.theta.numel()), dtype=flat.theta.dtype, device=flat.theta.device)
+        self.t = 0
+
+    def to(self, device: torch.device) -> None:
+        """Bring the memory to where the network is."""
+        self.slots = self.slots.to(device)
+
+    def coefficients(self, rate: float) -> tuple[float, ...]:
+        """Count a step and return the numbers that the rule needs for it."""
+        self.t += 1
+        return (rate,)
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place; ``rest`` are the slots, then the coefficients. ``g`` may be overwritten."""
+        raise NotImplementedError
+
+
+class Update:
+    """An optimiser at work on one network: its rule, block by block."""
+
+    def __init__(self, optimizer: Optimizer, flat: FlatParameters, kernels: Kernels) -> None:
+        self.optimizer, self.kernels = optimizer, kernels
+        vectors = [flat.theta.reshape(-1), flat.gradient.reshape(-1), torch.empty_like(flat.theta).reshape(-1)]
+        rows = [kernels.array(v) for v in [*vectors, *optimizer.slots]]
+        n, size = flat.theta.numel(), kernels.block or flat.theta.numel()
+        self.blocks = [[row[start : start + size] for row in rows] for start in range(0, n, size)]
+
+    def __call__(self, *coefficients: Coefficient) -> None:
+        """Make one step."""
+        rule = self.optimizer.rule
+        for block in self.blocks:
+            rule(self.kernels, *block, *coefficients)
+
+
+class Momentum(Optimizer):
+    """Gradient descent with accumulated momentum: ``v = m v + r g``, ``w = w - v``.
+
+    References
+    ----------
+    Polyak, "Some methods of speeding up the convergence of iteration methods", USSR Computational Mathematics and
+    Mathematical Physics 4(5), 1964.
+    """
+
+    n_slots = 1
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        v, rate = rest
+        v *= self.plan.momentum
+        g *= rate
+        v += g
+        w -= v
+
+
+class Nesterov(Momentum):
+    """Momentum that looks ahead: ``v = m v + r g``, ``w = w - (m v + r g)``.
 
     References
     ----------
     Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and momentum in deep
-    learning", ICML 2013, eq. 1 to 4.
+    learning", ICML 2013, eq. 3 and 4, in the form that takes the gradient where the weights are.
     """
 
-    def __init__(self, theta: Tensor, plan: Plan) -> None:
-        self.momentum, self.nesterov = plan.momentum, plan.nesterovs_momentum
-        self.velocity = torch.zeros_like(theta)
-
-    def step(self, theta: Tensor, gradient: Tensor, learning_rate: float) -> None:
-        """Move ``theta`` in place."""
-        self.velocity.mul_(self.momentum).sub_(gradient, alpha=learning_rate)
-        if self.nesterov:
-            theta.add_(self.velocity, alpha=self.momentum).sub_(gradient, alpha=learning_rate)
-        else:
-            theta.add_(self.velocity)
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        v, rate = rest
+        v *= self.plan.momentum
+        g *= rate
+        v += g
+        w -= g
+        kernels.xp.multiply(v, self.plan.momentum, out=scratch)
+        w -= scratch
 
 
-class Adam:
-    """Adam with both moments' bias corrected in the step length.
+class AveragedMomentum(Optimizer):
+    """Gradient descent along a running mean of the gradients: ``v = m v + (1 - m) g``, ``w = w - r v``."""
+
+    n_slots = 1
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        v, rate = rest
+        v *= self.plan.momentum
+        g *= 1 - self.plan.momentum
+        v += g
+        kernels.xp.multiply(v, rate, out=scratch)
+        w -= scratch
+
+
+class GradientDescent(Optimizer):
+    """Plain gradient descent: ``w = w - r g``."""
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        g *= rest[0]
+        w -= g
+
+
+def _sgd(flat: FlatParameters, plan: Plan) -> Optimizer:
+    """Build scikit-learn's ``sgd``, which ``momentum`` and ``nesterovs_momentum`` steer."""
+    if plan.momentum == 0:
+        return GradientDescent(flat, plan)
+    return (Nesterov if plan.nesterovs_momentum else Momentum)(flat, plan)
+
+
+class Adagrad(Optimizer):
+    """Each coordinate's rate falls with its past: ``v = v + g^2``, ``w = w - r g / (sqrt(v) + e)``.
+
+    References
+    ----------
+    Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization",
+    JMLR 12, 2011, figure 1 (diagonal, without the composite term).
+    """
+
+    n_slots = 1
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        v, rate = rest
+        kernels.xp.multiply(g, g, out=scratch)
+        v += scratch
+        _descend(kernels, w, g, v, scratch, rate, self.plan.epsilon)
+
+
+class RMSprop(Optimizer):
+    """Adagrad that forgets: ``v = b v + (1 - b) g^2``, ``w = w - r g / (sqrt(v) + e)``; b is ``rho``.
+
+    References
+    ----------
+    Tieleman and Hinton, "Neural networks for machine learning", lecture 6.5, 2012.
+    """
+
+    n_slots = 1
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        v, rate = rest
+        _remember_square(kernels, v, g, self.plan.rho, scratch)
+        _descend(kernels, w, g, v, scratch, rate, self.plan.epsilon)
+
+
+class Adadelta(Optimizer):
+    """Steps in the units of the weights: their own running mean stands where other rules have a rate.
+
+    ``v = b v + (1 - b) g^2``, ``d = sqrt(u + e) / sqrt(v + e) g``, ``u = b u + (1 - b) d^2``, ``w = w - r d``;
+    b is ``rho``, and the paper has no r: ``learning_rate_init=1.0`` is its rule.
+
+    References
+    ----------
+    Zeiler, "ADADELTA: An adaptive learning rate method", arXiv:1212.5701, 2012, algorithm 1.
+    """
+
+    n_slots = 2
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        xp, (v, u, rate) = kernels.xp, rest
+        _remember_square(kernels, v, g, self.plan.rho, scratch)
+        xp.add(v, self.plan.epsilon, out=scratch)
+        xp.sqrt(scratch, out=scratch)
+        g /= scratch
+        xp.add(u, self.plan.epsilon, out=scratch)
+        xp.sqrt(scratch, out=scratch)
+        g *= scratch
+        _remember_square(kernels, u, g, self.plan.rho, scratch)
+        g *= rate
+        w -= g
+
+
+class Adam(Optimizer):
+    """Momentum and RMSprop together, the bias of their first steps corrected.
+
+    ``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``,
+    ``w = w - r sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + e)``
 
     References
     ----------
     Kingma and Ba, "Adam: A method for stochastic optimization", ICLR 2015, algorithm 1 in the order
-    of computation that its section 2 recommends (epsilon is added to the uncorrected root).
+    of computation that its section 2 recommends (epsilon is added to the uncorrected root), as scikit-learn has it.
     """
 
-    def __init__(self, theta: Tensor, plan: Plan) -> None:
-        self.beta_1, self.beta_2, self.epsilon = plan.beta_1, plan.beta_2, plan.epsilon
-        self.mean, self.square, self.t = torch.zeros_like(theta), torch.zeros_like(theta), 0
+    n_slots = 2
 
-    def step(self, theta: Tensor, gradient: Tensor, learning_rate: float) -> None:
-        """Move ``theta`` in place."""
+    def coefficients(self, rate: float) -> tuple[float, ...]:
+        """Count a step and return the rate with both corrections."""
         self.t += 1
-        self.mean.lerp_(gradient, 1 - self.beta_1)
-        self.square.mul_(self.beta_2).addcmul_(gradient, gradient, value=1 - self.beta_2)
-        rate = learning_rate * math.sqrt(1 - self.beta_2**self.t) / (1 - self.beta_1**self.t)
-        theta.addcdiv_(self.mean, self.square.sqrt().add_(self.epsilon), value=-rate)
+        return (rate * math.sqrt(1 - self.plan.beta_2**self.t) / (1 - self.plan.beta_1**self.t),)
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        m, v, rate = rest
+        self._remember(kernels, m, v, g, scratch)
+        _descend(kernels, w, m, v, scratch, rate, self.plan.epsilon)
+
+    def _remember(self, kernels: Kernels, m: Array, v: Array, g: Array, scratch: Array) -> None:
+        _remember_square(kernels, v, g, self.plan.beta_2, scratch)
+        m *= self.plan.beta_1
+        kernels.xp.multiply(g, 1 - self.plan.beta_1, out=scratch)
+        m += scratch
 
 
-OPTIMIZERS: dict[str, Callable[[Tensor, Plan], Optimizer]] = {"sgd": SGD, "adam": Adam}
+class AdamUncorrected(Adam):
+    """Adam as it would be without the correction of its first steps, to see what that is for."""
+
+    def coefficients(self, rate: float) -> tuple[float, ...]:
+        """Count a step and return the rate as it is."""
+        self.t += 1
+        return (rate,)
+
+
+class AdamW(Adam):
+    """Adam that shortens the weights itself, by ``r alpha``, instead of by a gradient that it would rescale.
+
+    ``w = (1 - r alpha) w``, then Adam's step with epsilon added to the corrected root, as in torch.
+
+    References
+    ----------
+    Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019, algorithm 2.
+    """
+
+    def coefficients(self, rate: float) -> tuple[float, ...]:
+        """Count a step and return the rate and the factor of the root, corrected."""
+        self.t += 1
+        return rate / (1 - self.plan.beta_1**self.t), 1 / math.sqrt(1 - self.plan.beta_2**self.t)
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        m, v, rate, of_root = rest
+        self._remember(kernels, m, v, g, scratch)
+        _descend(kernels, w, m, v, scratch, rate, self.plan.epsilon, of_root)
+
+
+class NAdam(Adam):
+    """Adam with Nesterov's look ahead, its momentum rising over the first steps, as in torch.
+
+    References
+    ----------
+    Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop 2016, algorithm 2 with the schedule
+    ``mu_t = b1 (1 - 0.96^(0.004 t) / 2)`` of its section 2.
+    """
+
+    def __init__(self, flat: FlatParameters, plan: Plan) -> None:
+        super().__init__(flat, plan)
+        self.product = 1.0  # of all mu so far
+
+    def coefficients(self, rate: float) -> tuple[float, ...]:
+        """Count a step and return the rates of gradient and mean and the factor of the root."""
+        self.t += 1
+        now, ahead = (self.plan.beta_1 * (1 - 0.5 * 0.96 ** (0.004 * t)) for t in (self.t, self.t + 1))
+        self.product *= now
+        of_gradient = rate * (1 - now) / (1 - self.product)
+        of_mean = rate * ahead / (1 - self.product * ahead)
+        return of_gradient, of_mean, 1 / math.sqrt(1 - self.plan.beta_2**self.t)
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        m, v, of_gradient, of_mean, of_root = rest
+        self._remember(kernels, m, v, g, scratch)
+        g *= of_gradient
+        kernels.xp.multiply(m, of_mean, out=scratch)
+        g += scratch
+        _descend(kernels, w, g, v, scratch, 1.0, self.plan.epsilon, of_root)
+
+
+def _remember_square(kernels: Kernels, v: Array, g: Array, share: float, scratch: Array) -> None:
+    """``v = share v + (1 - share) g^2``."""
+    v *= share
+    kernels.xp.multiply(g, g, out=scratch)
+    scratch *= 1 - share
+    v += scratch
+
+
+def _descend(
+    kernels: Kernels,
+    w: Array,
+    direction: Array,
+    v: Array,
+    scratch: Array,
+    rate: Coefficient,
+    epsilon: float,
+    of_root: Coefficient | None = None,
+) -> None:
+    """``w = w - rate direction / (of_root sqrt(v) + epsilon)``."""
+    kernels.xp.sqrt(v, out=scratch)
+    if of_root is not None:
+        scratch *= of_root
+    scratch += epsilon
+    kernels.xp.divide(direction, scratch, out=scratch)
+    scratch *= rate
+    w -= scratch
+
+
+OPTIMIZERS = {
+    "sgd": _sgd,
+    "momentum": Momentum,
+    "averaged_momentum": AveragedMomentum,
+    "nesterov": Nesterov,
+    "adagrad": Adagrad,
+    "rmsprop": RMSprop,
+    "adadelta": Adadelta,
+    "adam": Adam,
+    "adam_uncorrected": AdamUncorrected,
+    "adamw": AdamW,
+    "nadam": NAdam,
+}

@@ -1,45 +1,79 @@
-"""What training adds to the loss so that weights stay small."""
+"""What training adds to the loss so that weights stay small, and few."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from planefold.engine.flat import FlatParameters
+from planefold.engine.kernels import Array, Kernels
+from planefold.engine.plan import PROXIMAL_SOLVERS, Plan
 
-from planefold.networks.mlp import MLP
 
+class Penalty:
+    """``alpha * ((1 - l1_ratio) / 2 * sum(w^2) + l1_ratio * sum(|w|))`` of each member over the weight of its batch.
 
-class L2:
-    """``alpha / 2 * sum(w^2)`` of each member over the weight of its batch, as scikit-learn has it.
+    That is the elastic net as scikit-learn's linear models have it, divided as its perceptrons divide L2. The
+    gradient of the L2 part is ``alpha (1 - l1_ratio) w``; the L1 part has none at 0, and is dealt with in one of
+    two ways. Where the optimiser steps along the gradient itself (the ``PROXIMAL_SOLVERS``), the step is followed
+    by the proximal operator of the L1 part, which sets weights to exactly 0 (:meth:`shrink`). Where it scales each
+    coordinate by a history, the subgradient ``alpha l1_ratio sign(w)`` joins the gradient, and weights come close to
+    0. ``adamw`` keeps its L2 part out of the gradient: see there.
 
-    The gradient is ``alpha * w`` over that weight: written down here, as autograd would need five times
-    the calls for it.
+    References
+    ----------
+    Zou and Hastie, "Regularization and variable selection via the elastic net", JRSS B 67(2), 2005.
+    Parikh and Boyd, "Proximal algorithms", Foundations and Trends in Optimization 1(3), 2014, sections 4.2 and
+    6.5.2 (soft thresholding).
     """
 
-    def __init__(self, net: MLP, alpha: float) -> None:
-        self.weights, self.alpha = net.penalized(), alpha
+    def __init__(self, flat: FlatParameters, plan: Plan, kernels: Kernels) -> None:
+        self.kernels, self.xp = kernels, kernels.xp
+        n_columns = flat.n_weights + (flat.n_biases if plan.penalize_bias else 0)
+        self.weights = kernels.array(flat.theta)[:, :n_columns]
+        self.gradient = kernels.array(flat.gradient)[:, :n_columns]
+        self.scratch = kernels.empty(tuple(self.weights.shape), flat.theta)
+        self.is_decoupled = plan.solver == "adamw"
+        self.l2 = plan.alpha * (1 - plan.l1_ratio)
+        self.l1 = plan.alpha * plan.l1_ratio
+        self.is_proximal = self.l1 > 0 and plan.solver in PROXIMAL_SOLVERS
 
-    @torch.no_grad()
-    def add_gradient(self, total: Tensor | float) -> Tensor | float:
-        """Add the penalty's gradient to the weights' ``grad`` and return its value for each member.
+    def add_gradient(self, total: Array | float) -> Array | float:
+        """Add the penalty's gradient and return its value for each member.
 
         Parameters
         ----------
-        total : float, or Tensor of shape () or (n_members,)
-            Weight of the rows of the batch. A member that has no rows in it is not penalised for it.
+        total : float, or array of shape (n_members, 1)
+            Weight of the rows of the batch; infinite for a member that has no rows in it, which is not penalised
+            for it.
+
+        Returns
+        -------
+        float, or array of shape (n_members, 1)
         """
-        if self.alpha == 0:
-            return 0.0
-        squares = torch.stack([torch.linalg.vector_norm(w, dim=(1, 2)) for w in self.weights]).square().sum(dim=0)
-        if isinstance(total, Tensor):
-            strengths = torch.where(total > 0, self.alpha / total, 0.0).reshape(-1)
-            for w in self.weights:
-                _gradient(w).addcmul_(w, strengths[:, None, None])
-            return 0.5 * strengths * squares
-        for w in self.weights:
-            _gradient(w).add_(w, alpha=self.alpha / total)
-        return 0.5 * self.alpha / total * squares
+        value: Array | float = 0.0
+        if self.l2 and not self.is_decoupled:
+            self.xp.multiply(self.weights, self.l2 / total, out=self.scratch)
+            self.gradient += self.scratch
+            value = 0.5 * self.l2 / total * self.kernels.row_squares(self.weights)
+        if self.l1:
+            if not self.is_proximal:
+                self.xp.sign(self.weights, out=self.scratch)
+                self.scratch *= self.l1 / total
+                self.gradient += self.scratch
+            self.xp.abs(self.weights, out=self.scratch)
+            value = value + self.l1 / total * self.scratch.sum(-1)[:, None]
+        return value
 
+    def after_step(self, total: Array | float, rate: Array | float) -> None:
+        """Do what acts on the weights themselves, after a step at ``rate``."""
+        if self.is_proximal:
+            self.shrink(rate * self.l1 / total)
 
-def _gradient(w: Tensor) -> Tensor:
-    assert w.grad is not None
-    return w.grad
+    def before_step(self, rate: Array | float) -> None:
+        """Shorten the weights before a step of ``adamw`` at ``rate``."""
+        if self.is_decoupled and self.l2:
+            self.weights *= 1 - rate * self.l2
+
+    def shrink(self, by: Array | float) -> None:
+        """Move each weight towards 0 by ``by``, and no further than to 0: ``sign(w) max(|w| - by, 0)``."""
+        # w minus w cut off at +-by: the same, without a sign to take.
+        self.xp.clip(self.weights, -by, by, out=self.scratch)
+        self.weights -= self.scratch

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from planefold.engine.schedules import Schedule
 
 STOCHASTIC_SOLVERS = (
     "sgd",
@@ -17,8 +21,10 @@ STOCHASTIC_SOLVERS = (
     "adamw",
     "nadam",
 )
+# Those that step along the gradient itself, where L1 can set weights to exactly 0.
+PROXIMAL_SOLVERS = ("sgd", "momentum", "averaged_momentum", "nesterov")
 SOLVERS = (*STOCHASTIC_SOLVERS, "lbfgs")
-SCHEDULES = ("constant", "invscaling", "adaptive", "cosine")
+SCHEDULES = ("constant", "invscaling", "adaptive", "step", "cosine", "one_cycle", "warmup", "plateau")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +35,8 @@ class Plan:
     ----------
     solver : str
         A name in ``OPTIMIZERS``, or ``"lbfgs"``.
-    learning_rate : {"constant", "invscaling", "adaptive", "cosine"}
-        The schedule. As in scikit-learn, invscaling and adaptive act on sgd alone; cosine lowers the
-        rate of every stochastic solver from ``learning_rate_init`` to 0 over ``max_iter`` epochs.
+    learning_rate : str or Schedule
+        A name in ``SCHEDULES``, short for the :class:`~planefold.engine.Schedule` of that kind with its defaults.
     alpha : float
         Strength of the penalty ``alpha * ((1 - l1_ratio) / 2 * sum(w^2) + l1_ratio * sum(|w|))`` over the weights,
         divided by the batch's weight. For ``adamw`` the share ``rate * alpha`` that each step takes off the weights.
@@ -54,7 +59,7 @@ class Plan:
     """
 
     solver: str = "adam"
-    learning_rate: str = "constant"
+    learning_rate: str | Schedule = "constant"
     learning_rate_init: float = 0.001
     power_t: float = 0.5
     alpha: float = 0.0001

@@ -81,6 +81,8 @@ class Run:
     batch_size, iterations_per_epoch, n_members, n_parameters : int
         How the rows were cut (15 rows in batches of 3 are 5 iterations), how many networks were trained
         side by side, and the number of weights and biases of all of them.
+    n_zero_weights : int
+        Weights that are exactly 0 at the end, as an L1 penalty makes them.
     trivial_loss : float or None
         Loss of always predicting the training mean or the training shares of the classes.
     """
@@ -98,6 +100,7 @@ class Run:
     iterations_per_epoch: int
     n_members: int = 1
     n_parameters: int
+    n_zero_weights: int = 0
     trivial_loss: float | None = None
 
     @property

@@ -11,7 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Batch = tuple[Tensor, Tensor, Tensor | None]
+Taken = tuple[Tensor, Tensor, Tensor | None]
+
+# Numbers of X that are brought into an epoch's order at a time: few calls for small tables, little memory for large.
+VALUES_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +47,25 @@ class Rows:
         """The number type of the targets and of every batch."""
         return self.y.dtype
 
-    def take(self, index: NDArray[np.int64] | slice) -> Batch:
+    def take(self, index: NDArray[np.int64] | slice) -> Taken:
         """Return the rows at ``index`` of shape (n,) or (n_members, n); ``-1`` gets the weight 0."""
         if isinstance(index, slice):
             weights = None if self.weights is None else self.weights[index]
             return self._dense(index), self.y[index], weights
-        rows = torch.from_numpy(np.maximum(index, 0)).to(self.y.device)
+        absent = index < 0
+        if absent.any():
+            # Filled up with a row of the member's own: what the network sees is never what the member holds out.
+            index = np.where(absent, self._first_of_each(), index)
+        rows = torch.from_numpy(index).to(self.y.device)
         weights = None if self.weights is None else self.weights[rows]
-        if (index < 0).any():
-            present = torch.from_numpy(index >= 0).to(self.y)
+        if absent.any():
+            present = torch.from_numpy(~absent).to(self.y)
             weights = present if weights is None else weights * present
         return self._dense(rows), self.y[rows], weights
+
+    def _first_of_each(self) -> NDArray[np.int64]:
+        assert self.members is not None
+        return self.members[:, :1]
 
     def _dense(self, rows: Tensor | slice) -> Tensor:
         if isinstance(self.X, Tensor):
@@ -63,9 +74,27 @@ class Rows:
         dense = torch.as_tensor(picked, dtype=self.dtype, device=self.y.device)
         return dense if isinstance(rows, slice) else dense.reshape(*rows.shape, -1)
 
-    def all(self) -> Batch:
+    def all(self) -> Taken:
         """Return every row at once."""
         return self.take(slice(None) if self.members is None else self.members)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of several batches, one after the other in memory.
+
+    Parameters
+    ----------
+    X, y, weights : Tensor
+        As :meth:`Rows.take` returns them.
+    spans : list of slice
+        Where each batch lies.
+    """
+
+    X: Tensor
+    y: Tensor
+    weights: Tensor | None
+    spans: list[slice]
 
 
 class Shuffled:
@@ -74,6 +103,8 @@ class Shuffled:
     def __init__(self, rows: Rows, batch_size: int, shuffle: bool = True) -> None:
         self.rows, self.batch_size, self.shuffle = rows, batch_size, shuffle
         self._order = np.arange(rows.n_rows) if rows.members is None else rows.members.copy()
+        n_values = rows.X.shape[1] * (1 if rows.members is None else len(rows.members))
+        self._n_at_once = batch_size * max(1, VALUES_AT_ONCE // max(1, batch_size * n_values))
 
     @property
     def n_batches(self) -> int:
@@ -89,8 +120,8 @@ class Shuffled:
         present = np.atleast_2d(self._order >= 0).astype(np.int64)
         return np.add.reduceat(present, self._starts, axis=1).T
 
-    def epoch(self, random_state: np.random.RandomState) -> Iterator[Batch]:
-        """Yield the batches of one pass.
+    def epoch(self, random_state: np.random.RandomState) -> Iterator[Block]:
+        """Yield the batches of one pass, some at a time.
 
         The order of an epoch is a shuffle of the order before, as scikit-learn draws it: from the same
         ``random_state`` both take the same batches.
@@ -101,5 +132,10 @@ class Shuffled:
                 places = np.arange(self.rows.n_rows)
                 random_state.shuffle(places)
                 line[:] = line[places]
-        for start in self._starts:
-            yield self.rows.take(self._order[..., start : start + self.batch_size])
+        for start in range(0, self.rows.n_rows, self._n_at_once):
+            stop = min(start + self._n_at_once, self.rows.n_rows)
+            spans = [
+                slice(first - start, min(first + self.batch_size, stop) - start)
+                for first in range(start, stop, self.batch_size)
+            ]
+            yield Block(*self.rows.take(self._order[..., start:stop]), spans)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from planefold.core.errors import TrainingError
+from planefold.engine.flat import FlatParameters
 from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch
 
@@ -38,7 +39,7 @@ class Patience:
 
 
 class BestWeights:
-    """Keep the weights ``theta`` of the epoch in which the mean validation loss was lowest.
+    """Keep the weights of the epoch in which the mean validation loss was lowest.
 
     Several members leave the start (epoch 0) only for weights that are clearly better than it: the mean gain of the
     members must be above its own standard error. Where the start is the linear solution and rows are few, what a
@@ -50,9 +51,8 @@ class BestWeights:
     standard error).
     """
 
-    def __init__(self, theta: Tensor) -> None:
-        self.theta = theta
-        self.kept = theta.clone()
+    def __init__(self, flat: FlatParameters) -> None:
+        self.kept = Snapshot(flat)
         self.start: Tensor | None = None
         self.loss = math.inf
         self.epoch = 0
@@ -65,7 +65,7 @@ class BestWeights:
             self.start = losses
         if loss < self.loss and (number == 0 or self._clearly_better(losses)):
             self.loss, self.epoch = loss, number
-            self.kept.copy_(self.theta)
+            self.kept.take()
 
     def _clearly_better(self, losses: Tensor) -> bool:
         if self.start is None or len(losses) == 1 or not math.isfinite(float(self.start.mean())):
@@ -76,7 +76,25 @@ class BestWeights:
 
     def restore(self) -> None:
         """Put the kept weights back."""
-        self.theta.copy_(self.kept)
+        self.kept.restore()
+
+
+class Snapshot:
+    """A copy of all that a network has learned so far."""
+
+    def __init__(self, flat: FlatParameters) -> None:
+        self.now = (flat.theta, flat.statistics)
+        self.kept = tuple(tensor.clone() for tensor in self.now)
+
+    def take(self) -> None:
+        """Copy the network as it is."""
+        for kept, now in zip(self.kept, self.now, strict=True):
+            kept.copy_(now)
+
+    def restore(self) -> None:
+        """Make the network what it was."""
+        for kept, now in zip(self.kept, self.now, strict=True):
+            now.copy_(kept)
 
 
 def non_finite_weights(epochs: Sequence[Epoch], plan: Plan) -> TrainingError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import math
 import sys
 import warnings
@@ -19,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, check_random_state
 from torch import Tensor
 
+from planefold.calculus.gradient_check import GradientReport
 from planefold.core.errors import DataError, ParameterError, show
 from planefold.core.progress import ProgressBar
 from planefold.data.encoder import TableEncoder
@@ -30,6 +32,7 @@ from planefold.engine.loop import Memory, train
 from planefold.engine.objectives import OBJECTIVES, Objective
 from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch, Run
+from planefold.engine.schedules import as_schedule
 from planefold.engine.sources import Rows
 from planefold.estimators.encoding import fit_preparation
 from planefold.estimators.inputs import (
@@ -47,6 +50,7 @@ from planefold.estimators.inputs import (
 )
 from planefold.estimators.members import wide_coefs, wide_intercepts, wide_skip, windows, with_members
 from planefold.estimators.parameters import check_parameters, dropout_rates, hidden_layers, refuse_too_large
+from planefold.networks.initialization import Initialization
 from planefold.networks.mlp import MLP, MLPSpec
 
 Array = npt.NDArray[Any]
@@ -111,25 +115,29 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             If the training went out of all bounds.
         """
         self._check()
+        self._check_judges(validation_data is not None or (self.early_stopping and self.solver != "lbfgs"))
         find_device(self.device)
         with self._unchanged_on_failure():
             again = self.warm_start and hasattr(self, "net_")
             rows, y, weights, groups, label_names = self._read_all(X, y, sample_weight, groups, fresh=not again)
-            self._learn_target(y, label_names, again=again)
+            self._learn_target(y, label_names, weights, again=again)
             weights = self._weigh(y, weights)
             random_state = check_random_state(self.random_state)
             learn, judge = self._prepare_all(rows, y, weights, groups, validation_data, random_state, again=again)
+            learn, judged = self._evened(learn, judge, random_state)
             if again:
                 self._take_up_network(learn)
             else:
-                self._build(learn, judge, random_state)
+                self._build(learn, judged, random_state)
             self._memory = Memory(n_seen=self.t_)
-            self._train(learn, judge, random_state, self.max_iter)
+            self._train(learn, judged, random_state, self.max_iter)
+            self._learn_threshold(judge)
         return self
 
     def _fit_once(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         """Make one pass over the rows; the first call prepares and builds."""
         self._check()
+        self._check_judges(False)
         find_device(self.device)
         if self.early_stopping and self.n_members == 1 and hasattr(self, "run_") and self.run_.n_val:
             # Of several members each row is learned from anyway; one network would learn from its judges.
@@ -141,7 +149,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         with self._unchanged_on_failure():
             first = not hasattr(self, "net_")
             rows, y, weights, _, label_names = self._read_all(X, y, sample_weight, None, fresh=first)
-            self._learn_target_in_parts(y, label_names, classes, first=first)
+            self._learn_target_in_parts(y, label_names, weights, classes, first=first)
             random_state = check_random_state(self.random_state)
             data = self._prepare(rows, y, self._weigh(y, weights), fit=first)
             if first:
@@ -149,6 +157,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             if not hasattr(self, "_memory"):  # a loaded model's optimiser starts anew
                 self._memory = Memory(n_seen=self.t_)
             self._train(data, None, random_state, 1, once=True)
+            self._learn_threshold(None)
         return self
 
     def _read(self, X: Any, *, reset: bool = False) -> Any:
@@ -156,6 +165,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _check(self) -> None:
         check_parameters(self.get_params(deep=False), self._losses)
+
+    def _check_judges(self, there: bool) -> None:
+        """Refuse what needs rows to judge by where there are none: nothing here does."""
 
     @contextlib.contextmanager
     def _unchanged_on_failure(self) -> Iterator[None]:
@@ -314,7 +326,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _take_up_network(self, rows: Rows) -> None:
         """Go on with a copy of the network there is, which must be the one that is asked for."""
         old, new = self.net_.spec, self._new_spec(rows)
-        for name in ("hidden_layer_sizes", "activation", "n_members", "skip", "n_features", "n_outputs"):
+        for name in ("hidden_layer_sizes", "activation", "n_members", "skip", "batch_norm", "n_features", "n_outputs"):
             before, now = getattr(old, name), getattr(new, name)
             if before != now:
                 raise ParameterError(
@@ -323,7 +335,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                     hint="set warm_start=False to train a new one",
                 )
         self.net_ = copy.deepcopy(self.net_)
-        self.net_.spec = new  # with the dropout of now
+        self.net_.spec = dataclasses.replace(old, dropout=new.dropout)
 
     def _new_spec(self, rows: Rows) -> MLPSpec:
         sizes = hidden_layers(self.hidden_layer_sizes)
@@ -335,6 +347,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             dropout=dropout_rates(self.dropout, len(sizes)),
             n_members=int(self.n_members),
             skip=self.skip is not None,
+            batch_norm=bool(self.batch_norm),
+            init=self.init if isinstance(self.init, Initialization) else Initialization(self.init),
         )
 
     def _new_net(self, rows: Rows, validation: Rows | None, random_state: np.random.RandomState) -> MLP:
@@ -430,11 +444,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         warnings.warn(message, category, stacklevel=4)
 
     def _could_go_on(self) -> bool:
-        """Tell whether more epochs could help: not after cosine, which ends at rate 0, nor with a constant target."""
+        """Tell whether more epochs could help: not after a rate that fell to the end, nor with a constant target."""
         if self.solver == "lbfgs":
             return True
         is_constant = self.run_.trivial_loss is not None and self.run_.trivial_loss < NOTHING_TO_LEARN
-        return self.learning_rate != "cosine" and not is_constant
+        return not as_schedule(self.learning_rate).falls_to_the_end and not is_constant
 
     def _restore_curves(self, fitted: dict[str, Any]) -> None:
         """Set what scikit-learn's fitted attributes need, for a model that comes from a file."""
@@ -481,7 +495,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "net_")
         Z = self._encode(self._read(X))
         # In float64, whatever the weights are: so a row's prediction does not depend on the rows around it.
-        net = copy.deepcopy(self.net_).double()
+        net = copy.deepcopy(self.net_).double().eval()
         n_rows = max(1, min(ROWS_AT_ONCE, VALUES_AT_ONCE // (max(net.spec.layer_units) * net.spec.n_members)))
         pieces = []
         with torch.inference_mode():
@@ -501,30 +515,38 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """Return a table of the layers with the parameters of each."""
         check_is_fitted(self, "net_")
         spec = self.net_.spec
-        lines = [f"{'layer':<12}{'units':>8}  {'activation':<12}{'parameters':>12}"]
+        lines = [f"{'layer':<14}{'units':>8}  {'activation':<12}{'parameters':>12}"]
         lines += [
-            f"{row['layer']:<12}{row['units']:>8}  {row['activation']:<12}{row['n_parameters']:>12,}"
+            f"{row['layer']:<14}{row['units']:>8}  {row['activation']:<12}{row['n_parameters']:>12,}"
             for row in spec.layers()
         ]
         members = f", {spec.n_members} members together" if spec.n_members > 1 else ""
         lines.append(f"{spec.n_features} inputs, {spec.n_parameters:,} parameters{members}")
+        if spec.n_statistics:
+            lines.append(f"and {spec.n_statistics:,} running statistics, which are measured and not trained")
         return "\n".join(lines)
 
     @property
     def n_parameters_(self) -> int:
-        """Weights and biases of all members together."""
+        """Weights and biases of all members together, with the scales and shifts of batch normalisation."""
         check_is_fitted(self, "net_")
         return self.net_.spec.n_parameters
 
     @property
     def coefs_(self) -> list[Array]:
-        """Weights of each layer, (fan_in, fan_out); several members stand side by side in one wider network."""
-        return wide_coefs(self._fitted_net().coefs)
+        """Weights of each layer, (fan_in, fan_out); several members stand side by side in one wider network.
+
+        Batch normalisation is worked into them: they are those of the network that predicts.
+        """
+        return wide_coefs(self._fitted_net().folded()[0])
 
     @property
     def intercepts_(self) -> list[Array]:
-        """Biases of each layer, (fan_out,); several members stand side by side in one wider network."""
-        return wide_intercepts(self._fitted_net().intercepts)
+        """Biases of each layer, (fan_out,); several members stand side by side in one wider network.
+
+        Batch normalisation is worked into them: they are those of the network that predicts.
+        """
+        return wide_intercepts(self._fitted_net().folded()[1])
 
     @property
     def skip_coef_(self) -> Array | None:
@@ -550,6 +572,55 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "run_")
         schema = self.encoder_.schema_ if isinstance(self.encoder_, TableEncoder) else None
         return diagnose(self.run_, schema=schema)
+
+    def check_gradients(
+        self, X: Any, y: Any, sample_weight: Any = None, *, n_coordinates: int | None = 10
+    ) -> GradientReport:
+        """Compare the gradients that training goes down with differences of the objective, tensor by tensor.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`. At most 200 rows are used, drawn at random.
+        n_coordinates : int or None
+            How many numbers of each tensor are tried, drawn at random; None tries all. One direction through the
+            whole tensor comes on top.
+
+        Returns
+        -------
+        planefold.calculus.GradientReport
+            One line a tensor, named as in ``net_.named_parameters()``; ``passed`` sums it up, and it prints as a
+            table.
+
+        Raises
+        ------
+        DataError
+            If the rows or targets cannot be used.
+        ParameterError
+            If a parameter has a value that it cannot have.
+
+        Notes
+        -----
+        In float64, with the penalties, the weights of the rows and their classes, and batch normalisation by the
+        statistics of these rows; without dropout, which is random. Of several members the objectives are added up.
+        A model that is not fitted is checked at its first weights, a fitted one where it is; neither changes. The
+        figures and their limits are explained in :func:`planefold.calculus.gradient_check`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from planefold import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier((5,), activation="tanh", n_members=1, random_state=0)
+        >>> report = model.check_gradients(X, y)
+        >>> [part.name for part in report.parts]
+        ['skip_coef', 'coefs.0', 'coefs.1', 'intercepts.0', 'intercepts.1']
+        >>> report.passed
+        True
+        """
+        from planefold.estimators.checking import check_gradients
+
+        return check_gradients(self, X, y, sample_weight, n_coordinates)
 
     def plot_curves(self, ax: Any = None) -> Any:
         """Draw the learning curves; returns the matplotlib axes."""

@@ -24,9 +24,13 @@ PARAMETERS = """\
         weights.
     batch_size : int or "auto"
         Rows of a step; "auto" is ``min(200, n_samples)``.
-    learning_rate : {"cosine", "constant", "invscaling", "adaptive"}
-        The schedule. "cosine" falls from ``learning_rate_init`` to 0 over ``max_iter`` epochs; "invscaling"
-        and "adaptive" act on ``solver="sgd"`` alone, as in scikit-learn.
+    learning_rate : {"cosine", "one_cycle", "step", "plateau", "warmup", "constant", "invscaling", "adaptive"} \
+or planefold.Schedule
+        How the rate changes; a name is short for the :class:`planefold.Schedule` of that kind, which has the options.
+        "cosine" falls from ``learning_rate_init`` to 0 over ``max_iter`` epochs, "one_cycle" rises to it first,
+        "step" lowers it to a tenth after each third of them, "plateau" whenever the validation loss stands still.
+        "invscaling" and "adaptive" act on ``solver="sgd"`` and its relatives "momentum", "averaged_momentum" and
+        "nesterov" alone, as in scikit-learn.
     learning_rate_init : float
         The first rate. 0.01 is right for inputs on one scale and a rate that falls.
     power_t : float
@@ -73,7 +77,7 @@ PARAMETERS = """\
         Share of the units of each hidden layer that a training step leaves out.
     batch_norm : bool
         Standardise what each hidden unit receives, by the mean and deviation of the batch, before its activation
-        (Ioffe and Szegedy, 2015); prediction uses running means of both.
+        (Ioffe and Szegedy, 2015); prediction uses running means of both. Off, as scikit-learn has none.
     l1_ratio : float
         Share of the penalty ``alpha`` that is L1: 0 is L2 alone, 1 is L1 alone. With "sgd" and the momentum rules
         the L1 part makes weights exactly 0; ``run_.n_zero_weights`` says how many.
@@ -82,12 +86,37 @@ PARAMETERS = """\
     clip_norm : float, optional
         Longest gradient of a member; a longer one is shortened to it.
     init : str or planefold.networks.Initialization
-        How the first weights are drawn.
+        How the first weights are drawn: "auto" as scikit-learn draws them, or "zeros", "uniform", "normal",
+        "glorot_uniform", "glorot_normal", "he_uniform", "he_normal". An ``Initialization`` also sets the scale of
+        "uniform" and "normal", and a first value for the biases of hidden units.
 """
 
 CLASS_WEIGHT = """\
     class_weight : "balanced", dict of class to weight, or None
-        Weights of the rows by their class; "balanced" gives each class the same weight in total.
+        Weights of the rows by their class; "balanced" gives each class the same weight in total. The probabilities
+        become those of such an even world.
+    resample : {"bootstrap", "smote", "adasyn"}, optional
+        Make the classes of the training rows equally frequent: repeat rows of the rarer ones, or make up rows between
+        neighbours in one class, after the columns are prepared (:mod:`planefold.data.imbalance` has the methods and
+        their sources). Rows that are held out stay as they are and count as if their classes were equally frequent.
+        Afterwards the output biases are corrected, so that the probabilities are those of the data.
+    threshold : float or {"f1", "balanced_accuracy", "matthews_corrcoef"}, optional
+        Of two classes: the probability of the second one above which it is predicted, or the measure by which that
+        is chosen on the rows that each member held out. None is one half; with ``resample`` it is where the
+        corrected probabilities decide as those of the equally frequent classes did.
+"""
+
+LOSS = """\
+    loss : {"squared_error", "mean_squared_error", "absolute_error", "huber", "poisson"}
+        Which errors count how much. "squared_error" (half of the square, summed over the outputs) learns the mean;
+        "mean_squared_error", Keras's and torch's, has no half and averages over the outputs. "absolute_error"
+        learns the median, "huber" something between the two: where a few targets are grossly wrong these two are
+        not drawn to them, and ``preprocess`` scales the target by its median and interquartile range. "poisson" is
+        for counts.
+    huber_delta : float
+        Of ``loss="huber"``: the residual beyond which the loss grows no faster than its absolute value, in units of
+        the target's robust scale (with ``preprocess=None`` of the target itself). 1.35 keeps 95 % of the efficiency
+        of least squares where the errors are normal with deviation 1 (Huber, 1981).
 """
 
 MORE_PARAMETERS = """\
@@ -116,18 +145,25 @@ MORE_PARAMETERS = """\
         What the target is called, where it came with a name.
     coefs_, intercepts_ : list of ndarray
         Weights and biases of each layer; of several members, those of the one wider network that is their
-        mean.
+        mean. Batch normalisation is worked into them, so that they are the network that predicts.
     skip_coef_ : ndarray of shape (n_inputs, n_outputs), or None
         Weights of the linear path.
     loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, n_iter_, t_, n_layers_, n_outputs_,
     out_activation_, n_features_in_, feature_names_in_
         As in scikit-learn."""
 
+THRESHOLD = """
+    threshold_ : float, or ndarray of shape (n_classes,)
+        Of two classes: the probability of the second one above which it is predicted. Of more: the class is predicted
+        whose probability is largest beside its entry here; without ``resample`` all are equal.
+"""
+
 
 def documented(cls: T) -> T:
     """Fill the parameters into a class's docstring at ``{parameters}``."""
     if cls.__doc__:  # python -OO has none
-        weights = CLASS_WEIGHT if "Classifier" in cls.__name__ else ""
-        parameters = dedent(PARAMETERS + weights + MORE_PARAMETERS)
+        own = CLASS_WEIGHT if "Classifier" in cls.__name__ else LOSS
+        learned = THRESHOLD if "Classifier" in cls.__name__ else ""
+        parameters = dedent(PARAMETERS + own + MORE_PARAMETERS + learned).rstrip()
         cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{parameters}", parameters)
     return cls

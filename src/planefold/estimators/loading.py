@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import platform
 from collections.abc import Iterable, Mapping
@@ -16,9 +17,11 @@ from planefold.core.errors import ModelFileError, ParameterError, show
 from planefold.data.encoder import TableEncoder
 from planefold.data.targets import ClassTarget, NumberTarget
 from planefold.engine.run import Run
+from planefold.engine.schedules import Schedule
 from planefold.estimators.base import BaseMLP
 from planefold.estimators.mlp import MLPClassifier, MLPRegressor
 from planefold.estimators.parameters import MAX_LAYERS, MAX_PARAMETERS, dropout_rates
+from planefold.networks.initialization import Initialization
 from planefold.networks.mlp import MLP, MLPSpec
 from planefold.saving import Fold, finite_json, read_fold, write_fold
 
@@ -59,6 +62,8 @@ def to_fold(model: BaseMLP) -> Fold:
             "dropout": list(spec.dropout),
             "n_members": spec.n_members,
             "skip": spec.skip,
+            "batch_norm": spec.batch_norm,
+            "init": dataclasses.asdict(spec.init),
         },
         "fitted": {
             "n_features_in": model.n_features_in_,
@@ -66,6 +71,7 @@ def to_fold(model: BaseMLP) -> Fold:
             "n_seen": int(model.t_),
             "loss_curve": model.loss_curve_,
             "validation_scores": model.validation_scores_,
+            "threshold": np.asarray(model.threshold_).tolist() if isinstance(model, MLPClassifier) else None,
         },
         "n_parameters": spec.n_parameters,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -76,7 +82,7 @@ def to_fold(model: BaseMLP) -> Fold:
         manifest=finite_json(manifest),
         schema=prep.get("schema", {}),
         prep={key: value for key, value in prep.items() if key != "schema"},
-        weights={name: p.detach().numpy() for name, p in model.net_.named_parameters()},
+        weights={name: tensor.numpy() for name, tensor in model.net_.state_dict().items()},
         history=tuple(model.run_.to_lines()),
         reference=finite_json(model._reference),
         card=_card(model),
@@ -160,6 +166,8 @@ def from_fold(fold: Fold) -> BaseMLP:
     if fitted["feature_names_in"] is not None:
         model.feature_names_in_ = np.array([str(name) for name in fitted["feature_names_in"]], dtype=object)
     _refuse_misfits(model)
+    if isinstance(model, MLPClassifier):
+        model.threshold_ = _threshold(fitted.get("threshold"), model)
     model._restore_curves(fitted)
     return model
 
@@ -173,6 +181,9 @@ def _net(described: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any
         dropout=tuple(float(rate) for rate in described["dropout"]),
         n_members=int(described["n_members"]),
         skip=bool(described["skip"]),
+        # Older files have neither.
+        batch_norm=bool(described.get("batch_norm", False)),
+        init=Initialization(**described.get("init", {})),
     )
     if len(spec.hidden_layer_sizes) > MAX_LAYERS or min(*spec.layer_units, spec.n_members) < 1:
         raise ModelFileError("the file describes a network that cannot be", details=f"layers: {spec.layer_units}")
@@ -183,9 +194,10 @@ def _net(described: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any
         )
     dropout_rates(spec.dropout, len(spec.hidden_layer_sizes))
     held = sum(array.size for array in weights.values())
-    if held != spec.n_parameters:  # before any memory is taken for the network
+    expected = spec.n_parameters + spec.n_statistics
+    if held != expected:  # before any memory is taken for the network
         raise ModelFileError(
-            f"the file describes a network of {spec.n_parameters:,} parameters and holds {held:,}",
+            f"the file describes a network of {expected:,} numbers and holds {held:,}",
             details=f"layers: {spec.layer_units}, {spec.n_members} members",
         )
     kinds = {str(array.dtype) for array in weights.values()}
@@ -193,6 +205,9 @@ def _net(described: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any
         raise ModelFileError(f"the weights are of type {', '.join(sorted(kinds))}, expected float32 or float64")
     net = MLP(spec, torch.float64 if kinds == {"float64"} else torch.float32)
     net.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    for variance in net.running_vars:
+        if not bool((variance >= 0).all()):
+            raise ModelFileError("the file holds a negative variance", details="of what a hidden unit receives")
     return net
 
 
@@ -212,6 +227,18 @@ def _refuse_misfits(model: BaseMLP) -> None:
         raise ModelFileError(f"the target needs {n_targets} outputs, the network has {spec.n_outputs}")
     if model.run_.objective not in _objectives_of(model):
         raise ModelFileError(f"the history is of a training with the loss {show(model.run_.objective)}")
+
+
+def _threshold(written: Any, model: MLPClassifier) -> Any:
+    """Read where the classes part; files of the first format do not say, and mean the middle."""
+    several = not model._is_binary and not model._target.multilabel
+    if written is None:
+        return np.full(len(model.classes_), 1 / len(model.classes_)) if several else 0.5
+    threshold = np.asarray(written, dtype=np.float64)
+    wanted = (len(model.classes_),) if several else ()
+    if threshold.shape != wanted or not ((threshold > 0) & (threshold < 1)).all():
+        raise ModelFileError(f"the file has the threshold {show(written)}, which is none for these classes")
+    return threshold if several else float(threshold)
 
 
 def _objectives_of(model: BaseMLP) -> tuple[str, ...]:
@@ -234,10 +261,14 @@ def _plain(name: str, value: Any) -> Any:
     if name == "class_weight" and value is not None and not isinstance(value, str):
         # Pairs: the labels may be numbers, which are no keys in JSON.
         return [[_scalar(label), _scalar(weight)] for label, weight in value.items()]
+    if isinstance(value, Schedule):
+        return value.to_json()
     if name == "random_state" and not isinstance(value, int | np.integer):
         return None
     if name == "device":
         return str(value)
+    if isinstance(value, Initialization):
+        return dataclasses.asdict(value)
     if isinstance(value, np.ndarray | list | tuple):
         return [_scalar(entry) for entry in value]
     value = _scalar(value)
@@ -254,6 +285,10 @@ def _read_parameters(written: Mapping[str, Any], known: Iterable[str]) -> dict[s
         value = written[name]
         if name == "class_weight" and isinstance(value, list):
             value = dict(value)  # of pairs
+        elif name == "learning_rate" and isinstance(value, dict):
+            value = Schedule(**value)
+        elif name == "init" and isinstance(value, dict):
+            value = Initialization(**value)
         elif isinstance(value, list):
             value = tuple(value)
         parameters[name] = float("inf") if value == INFINITE else value

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
+from torch import nn
 
 from planefold.engine.sources import Rows
 
@@ -35,8 +36,8 @@ def wide_coefs(layers: Any) -> list[Array]:
     """Write weights of shape (n_members, fan_in, fan_out) as those of one network whose output is the mean.
 
     The first layers stand side by side, the inner ones as blocks on a diagonal, the last ones on top of each
-    other, divided by the number of members. One member's weights are views: what is changed there changes the
-    network.
+    other, divided by the number of members. One member's parameters are views: what is changed there changes the
+    network. Where some are no parameters but computed (batch normalisation folded in), all are copies.
     """
     return _wide(layers, linalg.block_diag, lambda last: np.vstack(list(last)))
 
@@ -56,7 +57,8 @@ def wide_skip(layer: Any) -> Array:
 def _wide(layers: Any, inner: Callable[..., Array], last_of: Callable[[Array], Array]) -> list[Array]:
     arrays = [layer.detach().numpy() for layer in layers]
     if len(arrays[0]) == 1:
-        return [array[0] for array in arrays]
+        are_views = all(isinstance(layer, nn.Parameter) for layer in layers)
+        return [array[0] if are_views else _read_only(array[0].copy()) for array in arrays]
     last = arrays[-1] / len(arrays[-1])
     if len(arrays) == 1:  # no hidden layer: the members share the inputs, and their weights add up
         return [_read_only(last.sum(axis=0))]

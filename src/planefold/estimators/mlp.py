@@ -15,11 +15,15 @@ from sklearn.utils.metaestimators import available_if
 from torch import Tensor
 
 from planefold.core.errors import DataError, ParameterError, listed, show
-from planefold.data.targets import ClassTarget, NumberTarget, class_target, number_target, read_target
+from planefold.data import robust
+from planefold.data.targets import ClassTarget, NumberTarget, class_target, number_target, read_target, to_numbers
+from planefold.engine.objectives import OBJECTIVES, Objective, huber
 from planefold.engine.run import Epoch
 from planefold.engine.schedules import Schedule
+from planefold.engine.sources import Rows
 from planefold.estimators.base import Array, BaseMLP
 from planefold.estimators.describe import documented
+from planefold.estimators.imbalance import evened, move_outputs, refuse_one_sided, threshold_of, tuned_threshold
 from planefold.estimators.inputs import take_target
 from planefold.networks.initialization import Initialization
 
@@ -37,6 +41,8 @@ SKLEARN_DEFAULTS: Mapping[str, Any] = MappingProxyType({
     "dropout": 0.0,
     "preprocess": None,
 })  # fmt: skip
+
+ROBUST_LOSSES = ("absolute_error", "huber")  # those that a few giant targets do not rule
 
 
 def _is_stochastic(model: BaseMLP) -> bool:
@@ -135,6 +141,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 "common the classes are",
                 hint="give the weights as a dict",
             )
+        if self.resample is not None:
+            raise ParameterError(
+                f"resample={self.resample!r} is not supported for partial_fit: one part does not show how common the "
+                "classes are",
+                hint="use fit (with warm_start=True it goes on), or class_weight as a dict",
+            )
         self._fit_once(X, y, sample_weight, classes)
         return self
 
@@ -190,7 +202,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _objective_name(self) -> str:
         return "binary_log_loss" if self._is_binary or self._target.multilabel else "log_loss"
 
-    def _learn_target(self, y: Array, label_names: list[str] | None, *, again: bool) -> None:
+    def _learn_target(
+        self, y: Array, label_names: list[str] | None, weights: Array | None, *, again: bool
+    ) -> None:
         target = _class_target(y, label_names)
         # scikit-learn fits a single class, too; where its behaviour is asked for, so do we.
         if not target.multilabel and len(target.classes) < 2 and self.preprocess is not None:
@@ -207,9 +221,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 f"Previously got {self._target.classes}, `y` has {target.classes}",
                 hint="set warm_start=False to train a new network",
             )
-        self._learn_class_weights(y)
+        self._check_for_classes()
+        self._learn_class_weights(y, weights)
 
-    def _learn_target_in_parts(self, y: Array, label_names: list[str] | None, classes: Any, *, first: bool) -> None:
+    def _learn_target_in_parts(
+        self, y: Array, label_names: list[str] | None, weights: Array | None, classes: Any, *, first: bool
+    ) -> None:
         several = y.ndim == 2
         if first:
             self._target = _class_target(y, label_names) if several else class_target(classes, name="classes")
@@ -217,25 +234,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             raise ParameterError(
                 f"`classes={classes}` is not the same as on last call to partial_fit, was: {self.classes_}"
             )
-        self._learn_class_weights(y)
+        self._check_for_classes()
+        self._learn_class_weights(y, weights)
 
     def _learn_scale(self, y: Array) -> None:
         """Classes have none."""
 
-    def _learn_class_weights(self, y: Array) -> None:
+    def _learn_class_weights(self, y: Array, weights: Array | None) -> None:
         """Find the weight of each class, or of the 0 and the 1 of each label, from the rows there are."""
         self._class_weights: Array | None = None
         if self.class_weight is None:
             return
         if isinstance(self.class_weight, Mapping):
             self._class_weights = self._chosen_class_weights(self.class_weight)
-        elif self._target.multilabel:
-            ones = y.sum(axis=0)
-            counts = np.column_stack([len(y) - ones, ones])
-            self._class_weights = len(y) / (2 * np.maximum(counts, 1))
+            return
+        # As scikit-learn's compute_class_weight: a row of weight 2 is two rows.
+        w = np.ones(len(y)) if weights is None else weights
+        if self._target.multilabel:
+            ones = w @ y
+            totals = np.column_stack([w.sum() - ones, ones])
         else:
-            counts = np.bincount(self._target.encode(y), minlength=len(self._target.classes))
-            self._class_weights = len(y) / (len(counts) * np.maximum(counts, 1))
+            totals = np.bincount(self._target.encode(y), w, minlength=len(self._target.classes))
+        even = np.full_like(totals, w.sum() / totals.shape[-1], dtype=float)
+        self._class_weights = np.divide(even, totals, out=np.ones_like(even), where=totals > 0)
 
     def _chosen_class_weights(self, weights: Mapping[Any, float]) -> Array:
         labels = self._target.classes.tolist()
@@ -253,6 +274,68 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 hint="a class that is left out has the weight 1",
             )
         return np.array([weights.get(label, 1.0) for label in labels], dtype=float)
+
+    # ------------------------------------------------------------------------------- rare classes
+
+    def _check_judges(self, there: bool) -> None:
+        if isinstance(self.threshold, str) and not there:
+            raise ParameterError(
+                f"threshold={self.threshold!r} is tuned on rows that are held out, and none are",
+                hint="fit with early_stopping=True or validation_data, or give the threshold as a number",
+            )
+
+    def _check_for_classes(self) -> None:
+        """Refuse parameters that do not fit the kind of target, as soon as that is known."""
+        if self.resample is not None and self._target.multilabel:
+            raise ParameterError(
+                f"resample={self.resample!r} makes classes equally frequent, and here each row has several labels",
+                hint="class_weight='balanced' weighs the 0 and the 1 of each label",
+            )
+        if self.threshold is not None and not self._is_binary:
+            what = "several labels a row" if self._target.multilabel else f"{len(self._target.classes)} classes"
+            raise ParameterError(
+                f"threshold={show(self.threshold)} is for two classes, the target has {what}",
+                hint="leave threshold=None; predict_proba gives the probabilities to decide by",
+            )
+
+    def _evened(
+        self, learn: Rows, judge: Rows | None, random_state: np.random.RandomState
+    ) -> tuple[Rows, Rows | None]:
+        if isinstance(self.threshold, str) and judge is not None:
+            refuse_one_sided(judge, self.classes_.tolist(), self.threshold)
+        self._log_growth: Array | None = None
+        if self.resample is None:
+            return learn, judge
+        even = evened(learn, judge, self.resample, random_state, labels=self.classes_.tolist())
+        self._log_growth = even.log_growth
+        return even.learn, even.judge
+
+    def _take_up_network(self, rows: Rows) -> None:
+        super()._take_up_network(rows)
+        if self._log_growth is not None:  # its probabilities are right for the data; training goes on from the even rows'
+            move_outputs(self.net_, self._log_growth, 1)
+
+    def _learn_threshold(self, judge: Rows | None) -> None:
+        """Put the probabilities right, and find out where to decide."""
+        n_classes = len(self._target.classes)
+        self.threshold_: float | Array = 0.5 if n_classes <= 2 or self._target.multilabel else np.full(n_classes, 1 / n_classes)
+        growth = self.__dict__.pop("_log_growth", None)
+        if growth is not None:
+            move_outputs(self.net_, growth, -1)
+            self.threshold_ = threshold_of(growth)
+        if isinstance(self.threshold, str) and judge is not None:
+            self.threshold_ = tuned_threshold(
+                self.net_, judge, self.threshold, class_weights=self._class_weights, start=float(self.threshold_)
+            )
+        elif self.threshold is not None:
+            self.threshold_ = float(self.threshold)
+
+    def summary(self) -> str:
+        """Return a table of the layers with the parameters of each, and where the classes part if not at one half."""
+        text = super().summary()
+        if self._is_binary and self.threshold_ != 0.5:
+            text += f"\npredicts {show(self.classes_.tolist()[-1])} where its probability is above {self.threshold_:.4g}"
+        return text
 
     def _n_target_outputs(self) -> int:
         return 1 if self._is_binary else len(self._target.classes)
@@ -302,7 +385,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _decode(self, p: Array) -> Array:
         if self._target.multilabel:
             return (p > 0.5).astype(int)
-        codes = (p[:, 0] > 0.5).astype(int) if self._is_binary else p.argmax(axis=1)
+        if self._is_binary:
+            codes = (p[:, 0] > self.threshold_).astype(int)
+        else:  # the largest beside its threshold; equal thresholds divide by exactly 1
+            codes = (p / (self.threshold_ / np.max(self.threshold_))).argmax(axis=1)
         return np.asarray(self._target.classes[np.minimum(codes, len(self._target.classes) - 1)])
 
     def _score(self, predictions: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
@@ -346,7 +432,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     True
     """
 
-    _losses = ("squared_error", "poisson")
+    _losses = ("squared_error", "mean_squared_error", "absolute_error", "huber", "poisson")
 
     def __init__(
         self,
@@ -439,7 +525,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _objective_name(self) -> str:
         return str(self.loss)
 
-    def _learn_target(self, y: Array, label_names: list[str] | None, *, again: bool) -> None:
+    @property
+    def _objective(self) -> Objective:
+        return huber(self.huber_delta) if self.loss == "huber" else OBJECTIVES[self._objective_name]
+
+    def _learn_target(
+        self, y: Array, label_names: list[str] | None, weights: Array | None, *, again: bool
+    ) -> None:
         if not again:
             self._learn_scale(y)
         elif _n_columns(y) != self._n_target_outputs():
@@ -449,7 +541,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
                 hint="set warm_start=False to train a new network",
             )
 
-    def _learn_target_in_parts(self, y: Array, label_names: list[str] | None, classes: Any, *, first: bool) -> None:
+    def _learn_target_in_parts(
+        self, y: Array, label_names: list[str] | None, weights: Array | None, classes: Any, *, first: bool
+    ) -> None:
         if first:
             self._learn_scale(y)
 
@@ -459,6 +553,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         if self.preprocess is None or self.loss == "poisson":  # counts keep their scale: the link needs it
             ones = np.ones_like(target.mean)
             target = NumberTarget(mean=0 * ones, scale=ones, one_dimensional=target.one_dimensional)
+        elif self.loss in ROBUST_LOSSES:
+            # A few giant targets would stretch the deviation, and huber_delta with it, until they are outliers no more.
+            columns = to_numbers(y).reshape(len(y), -1).T
+            # Not below what keeps the greatest target within float32.
+            least = 1e-300 + np.abs(columns).max(axis=1) / 1e30
+            target = NumberTarget(
+                mean=np.array([robust.median(column) for column in columns]),
+                scale=np.maximum([robust.spread(column) for column in columns], least),
+                one_dimensional=target.one_dimensional,
+            )
         self._target = target
 
     def _n_target_outputs(self) -> int:

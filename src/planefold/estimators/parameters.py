@@ -13,7 +13,10 @@ import torch
 
 from planefold.core.errors import ParameterError, show, unknown_choice
 from planefold.data.encoder import ENCODINGS
+from planefold.data.imbalance import RESAMPLERS
 from planefold.engine.plan import SCHEDULES, SOLVERS
+from planefold.engine.schedules import Schedule
+from planefold.estimators.imbalance import MEASURES
 from planefold.networks.initialization import INITIALIZATIONS, Initialization
 
 ACTIVATION_NAMES = ("identity", "logistic", "tanh", "relu", "leaky_relu")
@@ -189,6 +192,19 @@ def _class_weight(name: str, value: Any) -> None:
             _number(0)(f"{name}[{show(label)}]", weight)
 
 
+def _threshold(name: str, value: Any) -> None:
+    if value is None:
+        return
+    if isinstance(value, str):
+        if value not in MEASURES:
+            raise unknown_choice(name, value, list(MEASURES))
+    elif not _is_real(value) or not 0 < value < 1:
+        raise ParameterError(
+            f"{name}={show(value)} must be a probability above 0 and below 1, or None",
+            details="or a measure to tune it by: " + ", ".join(map(repr, MEASURES)),
+        )
+
+
 def _preprocess(name: str, value: Any) -> None:
     if isinstance(value, str):
         if value != "auto":
@@ -224,6 +240,16 @@ def _callbacks(name: str, value: Any) -> None:
         )
 
 
+def _schedule(name: str, value: Any) -> None:
+    if _is_real(value):
+        raise ParameterError(
+            f"{name}={show(value)} is a rate, and this is how the rate changes",
+            hint=f"learning_rate_init={show(value)}",
+        )
+    if not isinstance(value, Schedule):
+        _choice(*SCHEDULES)(name, value)
+
+
 def _init(name: str, value: Any) -> None:
     if not isinstance(value, Initialization):
         _choice(*INITIALIZATIONS)(name, value)
@@ -239,7 +265,7 @@ CHECKS: dict[str, Check] = {
     "solver": _choice(*SOLVERS),
     "alpha": _number(0),
     "batch_size": _auto_or(_number(1, whole=True)),
-    "learning_rate": _choice(*SCHEDULES),
+    "learning_rate": _schedule,
     "learning_rate_init": _number(0, open_low=True),
     "power_t": _number(0),
     "max_iter": _optional(_number(1, whole=True)),
@@ -267,8 +293,8 @@ CHECKS: dict[str, Check] = {
     "penalize_bias": _boolean,
     "clip_norm": _optional(_number(0, open_low=True)),
     "init": _init,
-    "resample": _optional(_choice("bootstrap", "smote", "adasyn")),
-    "threshold": _checked_below,
+    "resample": _optional(_choice(*RESAMPLERS)),
+    "threshold": _threshold,
     "huber_delta": _number(0, open_low=True),
     "class_weight": _optional(_class_weight),
     "preprocess": _optional(_preprocess),
@@ -298,6 +324,12 @@ def check_parameters(parameters: Mapping[str, Any], losses: tuple[str, ...]) -> 
     n_members = int(parameters["n_members"])
     inner = sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
     refuse_too_large(n_members * (inner + sum(sizes)), parameters["hidden_layer_sizes"], n_members)
+    if parameters.get("resample") is not None and parameters["class_weight"] == "balanced":
+        raise ParameterError(
+            f"resample={parameters['resample']!r} and class_weight='balanced' each make the classes even: with both, "
+            "rare ones would count for more than the others",
+            hint="take one of them",
+        )
     if parameters["encoding"] == "piecewise_linear" and parameters["preprocess"] != "auto":
         raise ParameterError(
             f"encoding='piecewise_linear' acts with preprocess='auto' only, it is {show(parameters['preprocess'])}",

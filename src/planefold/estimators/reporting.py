@@ -115,6 +115,9 @@ def report(
     X, y = take_target(X, y, model.encoder_)
     target = getattr(model, "target_name_", None) or "target"
     schema = model.encoder_.schema_ if isinstance(model.encoder_, TableEncoder) else None
+    parameters = {k: str(v) for k, v in model.get_params(deep=False).items() if k not in UNTOLD}
+    if isinstance(model, MLPClassifier) and task_of(model) == "binary":
+        parameters["threshold_"] = f"{model.threshold_:.4g}"
     described = model._read(X if train is None else take_target(*train, model.encoder_)[0])
     hashes = {}
     if model_path is not None:
@@ -125,7 +128,7 @@ def report(
         target=str(target),
         model={
             "estimator": type(model).__name__,
-            "parameters": {k: str(v) for k, v in model.get_params(deep=False).items() if k not in UNTOLD},
+            "parameters": parameters,
             "layers": list(model.net_.spec.layers()),
             "n_parameters": model.n_parameters_,
         },

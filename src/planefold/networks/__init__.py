@@ -1,5 +1,6 @@
 """What a network is: records that describe one and build a plain torch module."""
 
+from planefold.networks.initialization import INITIALIZATIONS, Initialization
 from planefold.networks.mlp import MLP, MLPSpec
 
-__all__ = ["MLP", "MLPSpec"]
+__all__ = ["INITIALIZATIONS", "MLP", "Initialization", "MLPSpec"]

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+LEAKY_SLOPE = 0.01  # of leaky_relu, for negative inputs
+
 
 def _identity(z: Tensor) -> Tensor:
     return z
 
 
 def _leaky_relu(z: Tensor) -> Tensor:
-    return functional.leaky_relu_(z, negative_slope=0.01)
+    return functional.leaky_relu_(z, negative_slope=LEAKY_SLOPE)
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -26,4 +28,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh_,
     "relu": torch.relu_,
     "leaky_relu": _leaky_relu,
+}
+
+# How much wider first weights are drawn ("he_normal", "he_uniform") to make up for what an activation takes off the
+# signal: the factors of torch.nn.init.calculate_gain.
+GAINS: dict[str, float] = {
+    "identity": 1.0,
+    "logistic": 1.0,
+    "tanh": 5 / 3,
+    "relu": 2**0.5,
+    "leaky_relu": (2 / (1 + LEAKY_SLOPE**2)) ** 0.5,
 }

@@ -1,0 +1,111 @@
+"""The objective of a network as a function of one vector, with its gradient: what the gradient check looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from planefold.engine.objectives import Objective
+from planefold.engine.plan import Plan
+from planefold.engine.sources import Rows
+from planefold.networks.mlp import MLP
+
+Floats = NDArray[np.float64]
+
+
+def value_and_gradient(
+    net: MLP, rows: Rows, objective: Objective, plan: Plan
+) -> tuple[float, Floats, dict[str, slice]]:
+    """Compute loss and penalty over all rows, and their gradient.
+
+    Parameters
+    ----------
+    net : MLP
+        In training mode batch normalisation takes the statistics of these rows. Dropout is off.
+    rows : Rows
+    objective : Objective
+    plan : Plan
+        Says the penalty. That of ``solver="adamw"`` is a decay of the weights and no part of the objective.
+
+    Returns
+    -------
+    value : float
+        Of several members the sum.
+    gradient : ndarray of shape (n_parameters,)
+        In the order of ``net.named_parameters()``.
+    windows : dict of str to slice
+        Where each parameter stands in it.
+    """
+    value = _objective(net, rows, objective, plan)
+    gradients = torch.autograd.grad(value, list(net.parameters()))
+    return float(value.detach()), _flat(gradients), _windows(net)
+
+
+class ObjectiveFunction:
+    """The objective of a network as a function of one vector of all its parameters, in float64.
+
+    Parameters
+    ----------
+    net : MLP
+        Each call writes the parameters that it is given into it.
+    rows, objective, plan
+        As in :func:`value_and_gradient`.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_parameters,)
+        The parameters when this was made.
+    windows : dict of str to slice
+        Where each tensor stands in it.
+    """
+
+    def __init__(self, net: MLP, rows: Rows, objective: Objective, plan: Plan) -> None:
+        self.net, self.of = net, (rows, objective, plan)
+        self.theta, self.windows = _flat(net.parameters()), _windows(net)
+
+    def value(self, theta: Floats) -> float:
+        """Compute the objective."""
+        self._go_to(theta)
+        with torch.no_grad():
+            return float(_objective(self.net, *self.of))
+
+    def value_and_gradient(self, theta: Floats) -> tuple[float, Floats]:
+        """Compute the objective and the gradient that training goes down."""
+        self._go_to(theta)
+        return value_and_gradient(self.net, *self.of)[:2]
+
+    @torch.no_grad()
+    def _go_to(self, theta: Floats) -> None:
+        for p, window in zip(self.net.parameters(), self.windows.values(), strict=True):
+            p.copy_(torch.from_numpy(theta[window]).view_as(p))
+
+
+def _flat(tensors: Iterable[Tensor]) -> Floats:
+    return torch.cat([t.detach().reshape(-1) for t in tensors]).cpu().numpy().astype(np.float64)
+
+
+def _windows(net: MLP) -> dict[str, slice]:
+    windows, start = {}, 0
+    for name, p in net.named_parameters():
+        windows[name] = slice(start, start + p.numel())
+        start += p.numel()
+    return windows
+
+
+def _objective(net: MLP, rows: Rows, objective: Objective, plan: Plan) -> Tensor:
+    X, y, weights = rows.all()
+    total: Tensor | float = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)
+    return (objective.loss(net(X), y, weights) + _penalty(net, plan) / total).sum()
+
+
+def _penalty(net: MLP, plan: Plan) -> Tensor:
+    """``alpha * ((1 - l1_ratio) / 2 * sum(w^2) + l1_ratio * sum(|w|))`` of each member, shape (n_members,)."""
+    l2 = 0.0 if plan.solver == "adamw" else plan.alpha * (1 - plan.l1_ratio)
+    l1 = plan.alpha * plan.l1_ratio
+    tensors = [*net.penalized(), *(net.intercepts if plan.penalize_bias else ())]
+    each = [0.5 * l2 * w.square().sum(dim=(1, 2)) + l1 * w.abs().sum(dim=(1, 2)) for w in tensors]
+    return torch.stack(each).sum(dim=0)

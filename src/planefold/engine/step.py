@@ -1,0 +1,127 @@
+"""One step of the training: the gradient of a batch, its penalties, the move of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+
+from planefold.engine.batches import Batch, Batches
+from planefold.engine.fast import Masks, Propagation
+from planefold.engine.flat import FlatParameters
+from planefold.engine.kernels import Array, FloatArray, Kernels, kernels_for
+from planefold.engine.objectives import Objective
+from planefold.engine.optimizers import Optimizer, Update
+from planefold.engine.penalties import Penalty
+from planefold.engine.plan import Plan
+from planefold.engine.sources import Block, Rows
+from planefold.networks.mlp import MLP
+
+
+class Gradient(Protocol):
+    """What computes the outputs and the gradient of the loss of a batch: by hand, or by autograd."""
+
+    def __call__(self, batch: Batch, masks: Masks) -> None:
+        """Write both."""
+
+
+class ByHand:
+    """The gradient as :mod:`planefold.engine.fast` writes it out."""
+
+    def __init__(self, net: MLP, flat: FlatParameters, objective: Objective, kernels: Kernels) -> None:
+        self.propagation = Propagation(net, flat, objective, kernels)
+
+    def __call__(self, batch: Batch, masks: Masks) -> None:
+        """Write outputs and gradient."""
+        self.propagation.gradient(batch.X, batch.y, batch.share, masks, batch.outputs)
+
+
+class ByAutograd:
+    """The same by torch's automatic differentiation, for any module: several times slower on small networks."""
+
+    def __init__(self, net: MLP, flat: FlatParameters, objective: Objective, kernels: Kernels) -> None:
+        self.net, self.flat, self.objective = net, flat, objective
+        self.parameters = list(net.parameters())
+
+    def __call__(self, batch: Batch, masks: Masks) -> None:
+        """Write outputs and gradient."""
+        kept = None if masks is None else [None if mask is None else torch.as_tensor(mask) for mask in masks]
+        outputs = self.net(torch.as_tensor(batch.X), kept)
+        losses = self.objective.row_loss(outputs, torch.as_tensor(batch.y))
+        share = torch.as_tensor(batch.share, dtype=losses.dtype, device=losses.device)
+        total = (losses * (share if share.ndim == 0 else share[..., 0])).sum()
+        for p, gradient in zip(self.parameters, torch.autograd.grad(total, self.parameters), strict=True):
+            self.flat.gradient[:, self.flat.window(p)] = gradient.flatten(1)
+        torch.as_tensor(batch.outputs).copy_(outputs.detach().reshape(batch.outputs.shape))
+
+
+GRADIENTS: dict[str, Callable[[MLP, FlatParameters, Objective, Kernels], Gradient]] = {
+    "by_hand": ByHand,
+    "autograd": ByAutograd,
+}
+
+
+class Step:
+    """Everything that a step does, in the order in which it does it."""
+
+    def __init__(
+        self, gradient: Gradient, optimizer: Optimizer, flat: FlatParameters, plan: Plan, kernels: Kernels
+    ) -> None:
+        self.gradient, self.optimizer, self.kernels, self.max_norm = gradient, optimizer, kernels, plan.clip_norm
+        self.penalty = Penalty(flat, plan, kernels)
+        self.update = Update(optimizer, flat, kernels)
+        self.flat_gradient = kernels.array(flat.gradient)
+
+    def __call__(self, batch: Batch, masks: Masks, rate: float) -> Array | float:
+        """Make a step at ``rate``; return the penalty's value for each member before it."""
+        value = self.slope(batch, masks)
+        self.move(batch.total, rate, self.optimizer.coefficients(rate))
+        return value
+
+    def slope(self, batch: Batch, masks: Masks) -> Array | float:
+        """Compute the gradient of the objective; return the penalty's value."""
+        self.gradient(batch, masks)
+        value = self.penalty.add_gradient(batch.total)
+        if self.max_norm is not None:
+            self._clip(self.max_norm)
+        return value
+
+    def move(self, total: Array | float, rate: Array | float, coefficients: Sequence[Array | float]) -> None:
+        """Move the weights along the gradient."""
+        self.penalty.before_step(rate)
+        self.update(*coefficients)
+        self.penalty.after_step(total, rate)
+
+    def _clip(self, max_norm: float) -> None:
+        """Shorten the gradient of each member to ``max_norm``, where it is longer.
+
+        References
+        ----------
+        Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", ICML 2013,
+        algorithm 1.
+        """
+        length = self.kernels.row_squares(self.flat_gradient) ** 0.5
+        self.flat_gradient *= (max_norm / (length + 1e-30)).clip(max=1.0)
+
+
+class WholeObjective:
+    """The objective of all rows at once, and its gradient: what lbfgs lowers and a gradient check checks."""
+
+    def __init__(self, net: MLP, flat: FlatParameters, rows: Rows, objective: Objective, plan: Plan) -> None:
+        X, y, weights = rows.all()
+        n_rows, spec = y.shape[-2], net.spec
+        kernels = kernels_for(flat.theta, n_rows * spec.n_members * max(spec.layer_units))
+        self.batches = Batches(Block(X, y, weights, [slice(0, n_rows)]), spec, objective, kernels)
+        (self.batch,) = self.batches
+        # The batch is all there is, and its means and variances are those that prediction takes.
+        self.gradient = Propagation(net, flat, objective, kernels, norm_momentum=1.0)
+        self.penalty = Penalty(flat, plan, kernels)
+        self.kernels = kernels
+
+    def __call__(self) -> tuple[FloatArray, FloatArray]:
+        """Write the gradient into the flat one; return loss and penalty, each (n_members,) or (1,)."""
+        batch = self.batch
+        self.gradient.gradient(batch.X, batch.y, batch.share, None, batch.outputs)
+        penalty = self.kernels.collect([self.penalty.add_gradient(batch.total)])
+        return self.batches.losses()[0], penalty[0]
