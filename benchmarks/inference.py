@@ -208,6 +208,7 @@ def show(title: str, times: Mapping[str, np.ndarray], n_rows: int) -> None:
 def one_row(model: Any, sides: Mapping[str, Predict], X: Array) -> dict[str, Callable[[], Any]]:
     """What a row's prediction is made of: the bare network, and reading and checking the row."""
     import torch
+
     from planefold.estimators.inputs import read_rows
 
     module, tensor = torch_module(layers_of(model)), torch.from_numpy(X)

@@ -5,7 +5,8 @@
 prints which of them are installed. `pip install "planefold[bench]"` gets all.
 
 A multilayer perceptron with ReLU and one output learns the mean squared error with Adam at its usual rates, in
-float32, from arrays in memory. All start from the same weights; each draws its own order of the rows. Each side is written as a competent user of the library writes it:
+float32, from arrays in memory. All start from the same weights; each draws its own order of the rows. Each side is
+written as a competent user of the library writes it:
 
 - *scikit-learn*: `MLPRegressor`, without stopping early.
 - *torch loop*: `nn.Sequential` and `torch.optim.Adam`; the batches are `X[rows]` with pieces of a `randperm`, which

@@ -61,8 +61,9 @@ MOST_LOSS = 1.2  # times the median of all sides: other orders of the rows give 
 
 
 def quick(problem: Problem) -> Problem:
-    """Cut a problem down to a few batches."""
-    return dataclasses.replace(problem, n_rows=min(problem.n_rows, 3 * problem.batch), epochs=2)
+    """Cut a problem down to a few small steps."""
+    hidden, batch = tuple(min(width, 64) for width in problem.hidden), min(problem.batch, 64)
+    return dataclasses.replace(problem, hidden=hidden, batch=batch, n_rows=3 * batch + 1, epochs=2)
 
 
 def warm_up(side: Side, problem: Problem) -> None:
@@ -93,7 +94,7 @@ def compare_fits(problem: Problem, sides: Mapping[str, Side], rounds: int) -> di
 
 def standing_out(losses: Mapping[str, float]) -> list[str]:
     """Name the sides that reached much less than the others: they have not done the same work."""
-    most = MOST_LOSS * float(np.median(list(losses.values())))
+    most = MOST_LOSS * float(np.nanmedian(list(losses.values())))
     return [name for name, loss in losses.items() if not loss <= most]
 
 
@@ -246,20 +247,24 @@ def run_ensemble(options: argparse.Namespace) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------ health
 
 
+class _NoHealth:
+    """Stand in for what measures the layers: nothing is ever due."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def is_due(self, _: int) -> bool:
+        return False
+
+    def figures(self, _: int) -> dict[str, Any]:
+        return {}
+
+
 @contextlib.contextmanager
 def without_health() -> Iterator[None]:
-    """Train without the health record, which has no switch for users: it stands in for what measures it."""
+    """Train without the health record. Users have no switch for it, since it costs so little."""
     from planefold.engine import loop
 
-    class NoHealth:
-        def __init__(self, *_: Any) -> None: ...
-
-        def before_step(self) -> None: ...
-
-        def after_step(self, _: int) -> dict[str, Any]:
-            return {}
-
-    measured, loop.Health = loop.Health, NoHealth
+    measured, loop.Health = loop.Health, _NoHealth
     try:
         yield
     finally:

@@ -76,6 +76,20 @@ def test_a_copy_of_the_data_is_seen_in_the_memory(training: ModuleType, monkeypa
     assert growth[1] - growth[0] == pytest.approx(200_000 * 50 * 4, rel=0.1)
 
 
+def test_without_the_health_record_the_same_training_happens(training: ModuleType) -> None:
+    import planefold as pf
+
+    X, y = training.SMALL.data()
+    model = pf.MLPRegressor(**pf.SKLEARN_DEFAULTS | {"max_iter": 3, "learning_rate": "cosine", "random_state": 0})
+    recorded = model.fit(X[:200], y[:200]).run_
+    with training.without_health():
+        bare = model.fit(X[:200], y[:200]).run_
+
+    assert recorded["objective"].tolist() == bare["objective"].tolist()
+    assert np.isfinite(recorded["update_ratio"][0]).all()
+    assert bare["update_ratio"].size == 0
+
+
 # -------------------------------------------------------------------------------------------------------- fairness
 
 
@@ -108,10 +122,10 @@ def test_who_makes_half_of_the_epochs_stands_out(training: ModuleType, problem: 
     assert training.standing_out(losses | {"broken": np.nan}) == ["cheat", "broken"]
 
 
-@pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_keras_starts_over_in_each_fit(peers: ModuleType, problem: Any, backend: str) -> None:
-    pytest.importorskip("keras")
-    pytest.importorskip(backend)
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
+def test_keras_starts_over_in_each_fit(common: ModuleType, peers: ModuleType, problem: Any, backend: str) -> None:
+    if not common.installed("keras", backend):
+        pytest.skip("Keras or its back end is not installed")
     worker = peers.KerasWorker(backend)
     try:
         losses = [worker(problem, seed).loss for seed in (0, 0, 1)]

@@ -84,3 +84,13 @@ def test_a_rate_next_to_0_still_leaves_something_in():
     assert _masks((1e-9, 0.0)).draw(3) is None  # less than half a level
     (nearly_all, _) = _masks((1 - 1e-4, 0.0), sizes=(500, 2)).draw(400)
     assert 0 < int((nearly_all > 0).sum()) < 60  # 20 expected of 200,000
+
+
+def test_a_rate_close_to_one_leaves_a_chance_of_one_level():
+    masks = Masks(
+        MLPSpec(n_features=1, n_outputs=1, hidden_layer_sizes=(4,), dropout=(0.9999999,)),
+        torch.zeros(1),
+        np.random.RandomState(0),
+    )
+    (mask,) = masks.draw(50_000)
+    assert set(mask.unique().tolist()) == {0.0, 65536.0}

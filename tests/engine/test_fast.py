@@ -102,9 +102,15 @@ def _both_ways(net, rows, plan, objective="squared_error"):
 
 
 @pytest.mark.parametrize("solver", OPTIMIZERS)
-@pytest.mark.parametrize("penalty", [
-    {"alpha": 0.3}, {"alpha": 0.3, "l1_ratio": 0.5}, {"alpha": 0.2, "l1_ratio": 1.0, "penalize_bias": True}, {"alpha": 0},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        {"alpha": 0.3},
+        {"alpha": 0.3, "l1_ratio": 0.5},
+        {"alpha": 0.2, "l1_ratio": 1.0, "penalize_bias": True},
+        {"alpha": 0.0},
+    ],
+)
 def test_fifty_steps_are_autograds_for_every_optimiser_and_penalty(engine, solver, penalty):
     n_members = 1 if penalty["alpha"] == 0.3 else 3
     spec = MLPSpec(

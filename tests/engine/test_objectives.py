@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
@@ -125,6 +125,7 @@ def test_no_constant_has_a_lower_absolute_error_than_the_weighted_median(rows):
     assert ours == pytest.approx(sum(tried), rel=1e-12, abs=1e-12)
 
 
+@settings(max_examples=50)
 @given(CONTINUOUS, st.sampled_from([1e-3, 0.5, 1.35, 20.0, 1e4]))
 def test_no_constant_has_a_lower_huber_loss_than_ours(rows, delta):
     y, weights = rows
@@ -214,6 +215,7 @@ LOGITS = st.floats(-5, 5) | st.sampled_from([-1000.0, -40.0, 0.0, 40.0, 1000.0])
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 @pytest.mark.parametrize("xp", [np, torch], ids=["numpy", "torch"])
+@settings(max_examples=20)
 @given(z=arrays(np.float64, (2, 4, 3), elements=LOGITS), seed=st.integers(0, 2**31))
 def test_the_gradient_written_out_is_that_of_autograd(name, xp, z, seed):
     rng = np.random.RandomState(seed)

@@ -86,7 +86,7 @@ def test_each_step_of_adam_is_scikit_learns(beta_1, beta_2, epsilon):
         ("rmsprop", {"rho": 0.95}, lambda p: torch.optim.RMSprop(p, lr=0.05, alpha=0.95)),
         ("adadelta", {"epsilon": 1e-6}, lambda p: torch.optim.Adadelta(p, lr=0.05, rho=0.9, eps=1e-6)),
         ("adamw", {"epsilon": 1e-3}, lambda p: torch.optim.AdamW(p, lr=0.05, eps=1e-3, weight_decay=0)),
-        ("nadam", {"epsilon": 1e-3, "beta_1": 0.8}, lambda p: torch.optim.NAdam(p, lr=0.05, eps=1e-3, betas=(0.8, 0.999))),
+        ("nadam", {"epsilon": 1e-3, "beta_1": 0.8}, lambda p: torch.optim.NAdam(p, 0.05, (0.8, 0.999), 1e-3)),
     ],
 )  # fmt: skip
 def test_each_step_is_torchs(solver, plan, reference):

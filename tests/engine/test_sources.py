@@ -7,8 +7,18 @@ import pytest
 import torch
 from scipy import sparse
 
-from planefold.engine import OBJECTIVES, Rows
+from planefold.engine import OBJECTIVES, Rows, sources
 from planefold.engine.sources import Shuffled
+
+
+def _batches(source, random_state):
+    for block in source.epoch(random_state):
+        for span in block.spans:
+            yield (
+                block.X[..., span, :],
+                block.y[..., span, :],
+                None if block.weights is None else block.weights[..., span],
+            )
 
 
 def _numbered(n, members=None, weights=None):
@@ -22,13 +32,24 @@ def _numbered(n, members=None, weights=None):
 def test_every_row_is_used_exactly_once_an_epoch(batch_size, shuffle):
     source, random_state = Shuffled(_numbered(15), batch_size, shuffle), np.random.RandomState(0)
     for _ in range(3):
-        batches = list(source.epoch(random_state))
+        batches = list(_batches(source, random_state))
         assert len(batches) == source.n_batches == -(-15 // batch_size)
         seen = torch.cat([y for _, y, _ in batches]).ravel().tolist()
         assert sorted(seen) == list(range(15))
         assert (seen == list(range(15))) == (not shuffle)
         assert source.counts().ravel().tolist() == [len(y) for _, y, _ in batches]
         assert all(torch.equal(X, y) for X, y, _ in batches)
+
+
+def test_blocks_of_any_length_hold_the_same_batches(monkeypatch):
+    members = np.array([np.r_[0:9], np.r_[5:13, -1]])
+    whole = list(_batches(Shuffled(_numbered(13, members), 2), np.random.RandomState(0)))
+    monkeypatch.setattr(sources, "VALUES_AT_ONCE", 9)  # two batches of two members
+    source = Shuffled(_numbered(13, members), 2)
+    assert [len(block.spans) for block in source.epoch(np.random.RandomState(0))] == [2, 2, 1]
+    source = Shuffled(_numbered(13, members), 2)
+    for one, other in zip(whole, _batches(source, np.random.RandomState(0)), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one[:2], other[:2], strict=True))
 
 
 def test_fifteen_rows_in_batches_of_three_are_five_iterations(engine, problem):
@@ -41,7 +62,7 @@ def test_each_member_sees_its_own_rows_and_only_these():
     source, random_state = Shuffled(_numbered(10, members), 2), np.random.RandomState(0)
     for _ in range(4):
         seen = [[], [], []]
-        for _, y, weights in source.epoch(random_state):
+        for _, y, weights in _batches(source, random_state):
             for member in range(3):
                 present = torch.ones(2) if weights is None else weights[member]
                 seen[member] += y[member, present > 0].ravel().tolist()
@@ -52,6 +73,7 @@ def test_each_member_sees_its_own_rows_and_only_these():
 def test_padding_weighs_nothing_and_other_rows_keep_their_weight():
     rows = _numbered(4, np.array([[0, 1], [3, -1]]), weights=torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64))
     assert rows.all()[2].tolist() == [[1, 2], [4, 0]]
+    assert rows.all()[1][1].ravel().tolist() == [3, 3]  # a row of its own, not one that it may hold out
     assert _numbered(4, np.array([[0, 1], [3, -1]])).all()[2].tolist() == [[1, 1], [1, 0]]
     assert _numbered(4, np.array([[0, 1], [3, 2]])).all()[2] is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from planefold.core.errors import TrainingError
 from planefold.engine import Plan
 from planefold.engine.loop import Memory
 from planefold.engine.stopping import BestWeights, Patience
+from planefold.networks import MLPSpec
 
 LOSSES = st.lists(st.one_of(st.floats(0, 5), st.sampled_from([math.nan, math.inf])), max_size=30)
 
@@ -142,6 +144,19 @@ def test_a_last_step_that_destroys_the_weights_is_seen_before_training_ends(engi
     assert run.stopped_because == "diverged"
 
 
+def test_without_validation_a_diverging_training_keeps_the_weights_of_its_lowest_objective(engine, problem):
+    weights = {}
+    net = MLPSpec(n_features=3, n_outputs=1, hidden_layer_sizes=()).build(np.random.RandomState(0), dtype=torch.float64)
+    # Of a linear model, at a rate that rises: first it learns, then every step multiplies the error.
+    rising = DIVERGES | {"learning_rate": "one_cycle", "learning_rate_init": 3.0, "batch_size": 10, "max_iter": 500}
+    keep = lambda epoch: weights.update({epoch.epoch: [p.detach().clone() for p in net.parameters()]})  # noqa: E731
+    _, run = engine.fit(engine.rows(problem.X, problem.y), net=net, more={"callbacks": [keep]}, **rising)
+    assert run.stopped_because == "diverged"
+    assert run.restored_best
+    assert run.best_epoch == min(run.epochs, key=lambda epoch: epoch.objective).epoch - 1 > 0
+    assert _same(net, weights[run.best_epoch])
+
+
 def test_where_nothing_can_be_kept_an_error_says_what_to_try(engine, problem):
     with pytest.raises(TrainingError, match="learning rate ten times lower") as caught:
         engine.fit(engine.rows(problem.X, problem.y), **DIVERGES | {"learning_rate_init": 1e200})
@@ -185,7 +200,7 @@ def test_a_second_instalment_does_not_count_its_start_as_an_epoch_without_improv
 )
 def test_members_leave_the_start_only_for_a_gain_above_its_standard_error(losses):
     theta = torch.zeros(1)
-    best = BestWeights(theta)
+    best = BestWeights(SimpleNamespace(theta=theta, statistics=torch.zeros(0)))
     for number, members in enumerate(losses):
         theta.fill_(number)
         best.offer(number, torch.tensor(members, dtype=torch.float64))
@@ -229,7 +244,7 @@ def test_the_run_names_the_epoch_whose_weights_were_kept(engine):
 
 
 def test_the_gain_of_one_member_alone_is_not_clear():
-    best = BestWeights(torch.zeros(1))
+    best = BestWeights(SimpleNamespace(theta=torch.zeros(1), statistics=torch.zeros(0)))
     best.offer(0, torch.tensor([0.5, 1e-6, 0.0, 0.0]))
     best.offer(1, torch.tensor([1e-6, 1e-6, 0.0, 0.0]))
     assert best.epoch == 0

@@ -57,6 +57,13 @@ def test_the_gradient_of_every_activation_is_right(activation, fitted):
     assert report.error <= 1e-6
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adamw", "lbfgs"])
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_the_penalty_is_in_the_gradient_of_every_kind_of_solver(solver, n_members):
+    model, y = _model("three classes", solver=solver, **{**PENALTY, "n_members": n_members})
+    assert model.check_gradients(X, y, WEIGHTS).passed
+
+
 def _wrong_where(monkeypatch, name, index, factor):
     """Make part of the gradient wrong, as a slip in the backward pass would."""
     right = gradients.value_and_gradient
@@ -132,8 +139,8 @@ def test_the_check_leaves_the_model_as_it_was(fitted):
 
 
 def test_a_loaded_model_and_a_long_table_can_be_checked(tmp_path):
-    model, y = _model("two classes", max_iter=2)
-    table, target = np.tile(X, (20, 1)), np.tile(y, 20)
+    model, y = _model("two classes", max_iter=1)
+    table, target = np.tile(X, (5, 1)), np.tile(y, 5)
     loaded = pf.load(model.fit(table, target).save(tmp_path / "model.fold"))
     assert loaded.check_gradients(table, target).passed
 

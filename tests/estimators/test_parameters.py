@@ -48,6 +48,8 @@ WRONG: dict[str, list[Any]] = {
     "batch_norm": NO_BOOLEANS,
     "init": ["he_norml", None, 0.1, Initialization],
     "dropout": ["0.3", None, 1.0, -0.1, 2, (0.1,), (0.1, 1.0), (0.1, 0.2, 0.3), np.nan, [None, 0.1]],
+    "resample": ["smotte", "Bootstrap", True, 3],
+    "threshold": [0, 1.0, -0.2, True, np.nan, "f_1", [0.5], "0.5"],
     "class_weight": ["balance", 3, ["a"], {0: -1}, {0: "2"}, {0: np.nan}],
     "preprocess": ["Auto", 3, StandardScaler, True],
     "device": [None, 3, "gpu9", "cuda:99"],
@@ -59,7 +61,7 @@ WRONG: dict[str, list[Any]] = {
 
 def test_the_table_of_wrong_values_has_every_parameter() -> None:
     assert set(WRONG) == set(CHECKS) == set(MLPClassifier().get_params())
-    assert set(MLPRegressor().get_params()) == set(CHECKS) - {"class_weight"} | {"loss"}
+    assert set(MLPRegressor().get_params()) == set(CHECKS) - {"class_weight", "resample", "threshold"} | {"loss"}
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])

@@ -30,7 +30,7 @@ class PartCheck:
     n_parameters, n_checked : int
         How many numbers the part has, and how many of them were checked.
     n_kinks : int
-        Coordinates left out as the function has a kink there: it has two slopes and no derivative.
+        Coordinates (and the direction) left out as the function has a kink there: two slopes and no derivative.
     error : float
         Worst relative error of the part; nan if there was nothing to check but kinks.
     gradient, difference : float

@@ -27,7 +27,7 @@ class Masks:
     def __init__(self, spec: MLPSpec, like: Tensor, random_state: np.random.RandomState) -> None:
         self.spec, self.like = spec, like
         # The share left out, in levels; what stays is scaled by exactly that share, so its mean is right.
-        self.levels = [round(rate * LEVELS) for rate in spec.dropout]
+        self.levels = [min(round(rate * LEVELS), LEVELS - 1) for rate in spec.dropout]
         self.active = any(self.levels)
         if not self.active:
             return

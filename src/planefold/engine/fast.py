@@ -70,6 +70,7 @@ class Propagation:
             _Dense(own(coef), own(bias), own(coef.grad), own(bias.grad), norm)
             for coef, bias, norm in zip(net.coefs, net.intercepts, norms, strict=True)
         ]
+        self.has_norms = net.spec.batch_norm
         skip = net.skip_coef
         self.skip = None if skip is None else (own(skip), own(skip.grad))
         self._spaces: dict[int, _Space] = {}
@@ -89,19 +90,21 @@ class Propagation:
             Where the outputs are written.
         """
         space = self._spaces.get(X.shape[-2]) or self._make_space(X.shape[-2])
-        inputs = self._forward(X, masks, outputs, space)
+        # Rows that weigh nothing only fill up a member's batch; they must not count in its statistics.
+        present = None if isinstance(share, float) or not self.has_norms else self.kernels.xp.sign(share)
+        inputs = self._forward(X, masks, outputs, space, present)
         self.objective.gradient(outputs, y, space.last, self.kernels.xp)
         space.last *= share
-        self._backward(inputs, masks, space)
+        self._backward(inputs, masks, space, present)
 
-    def _forward(self, X: Array, masks: Masks, outputs: Array, space: _Space) -> list[Array]:
+    def _forward(self, X: Array, masks: Masks, outputs: Array, space: _Space, present: Array | None) -> list[Array]:
         """Return what each layer takes in."""
         kernels, xp = self.kernels, self.kernels.xp
         inputs = [X]
         for index, (layer, room) in enumerate(zip(self.layers[:-1], space.layers, strict=True)):
             z = kernels.dense(inputs[-1], layer.weights, layer.bias, room.a)
             if layer.norm is not None:
-                layer.norm.forward(z, room, xp)
+                layer.norm.forward(z, room, xp, present)
             room.a = a = self.activation.forward(kernels, z, room)
             if masks is not None and masks[index] is not None:
                 a = xp.multiply(a, masks[index], out=room.masked)
@@ -113,7 +116,7 @@ class Propagation:
             outputs += kernels.product(X, self.skip[0], space.path)
         return inputs
 
-    def _backward(self, inputs: list[Array], masks: Masks, space: _Space) -> None:
+    def _backward(self, inputs: list[Array], masks: Masks, space: _Space, present: Array | None) -> None:
         kernels = self.kernels
         delta = space.last
         for index in reversed(range(len(self.layers))):
@@ -131,7 +134,7 @@ class Propagation:
                 delta *= masks[index - 1]
             self.activation.backward(kernels, room.a, delta, room)
             if norm is not None:
-                norm.backward(delta, room, space.ones, kernels)
+                norm.backward(delta, room, space.ones, kernels, present)
         if self.skip is not None:
             kernels.write_product(inputs[0].swapaxes(-1, -2), space.last, self.skip[1])
 
@@ -177,6 +180,7 @@ class _Room:
     zeros: Array
     normal: Array  # the standardised z of batch normalisation
     deviation: Array
+    n: Array | int = 0  # rows that count in its batch
 
     @classmethod
     def of(cls, empty: Callable[..., Array], n_rows: int, units: int) -> _Room:
@@ -211,33 +215,42 @@ class _Norm:
     running_var: Array
     momentum: float
 
-    def forward(self, z: Array, room: _Room, xp: Any) -> None:
-        """Normalise ``z`` in place by its batch and remember the batch's mean and variance."""
-        n = z.shape[-2]
-        mean = z.sum(-2)[..., None, :] / n
+    def forward(self, z: Array, room: _Room, xp: Any, present: Array | None) -> None:
+        """Normalise ``z`` in place by its batch and remember the batch's mean and variance.
+
+        Rows where ``present``, of shape (..., n, 1), is 0 only fill up a member's batch: they count for nothing.
+        """
+        n = z.shape[-2] if present is None else present.sum(-2)[..., None, :].clip(1)
+        room.n = n
+        mean = (z if present is None else z * present).sum(-2)[..., None, :] / n
         xp.subtract(z, mean, out=room.normal)
         xp.multiply(room.normal, room.normal, out=room.scratch)
+        if present is not None:
+            room.scratch *= present
         var = room.scratch.sum(-2)[..., None, :] / n
         xp.sqrt(var + NORM_EPSILON, out=room.deviation)
         room.normal /= room.deviation
         xp.multiply(room.normal, self.scale, out=z)
         z += self.shift
-        # In prediction the variance stands for that of all rows, of which a batch's underestimates it.
-        for running, now in ((self.running_mean, mean), (self.running_var, var * (n / max(n - 1, 1)))):
-            running *= 1 - self.momentum
-            running += self.momentum * now
+        # One row has no variance to tell of. In prediction the variance stands for that of all rows, of which a
+        # batch's is too low by (n - 1) / n.
+        share = self.momentum * (n > 1)
+        others = max(n - 1, 1) if present is None else (n - 1).clip(1)
+        self.running_mean += share * (mean - self.running_mean)
+        self.running_var += share * (var * (n / others) - self.running_var)
 
-    def backward(self, delta: Array, room: _Room, ones: Array, kernels: Kernels) -> None:
+    def backward(self, delta: Array, room: _Room, ones: Array, kernels: Kernels, present: Array | None) -> None:
         """Turn ``delta`` of the outputs into that of ``z``, in place."""
-        n = delta.shape[-2]
         kernels.xp.multiply(delta, room.normal, out=room.scratch)
         kernels.write_product(ones, room.scratch, self.d_scale)
         kernels.write_product(ones, delta, self.d_shift)
         # delta - mean(delta) - x mean(delta x), times scale / deviation
-        kernels.xp.multiply(room.normal, self.d_scale / n, out=room.scratch)
+        kernels.xp.multiply(room.normal, self.d_scale / room.n, out=room.scratch)
         delta -= room.scratch
-        delta -= self.d_shift / n
+        delta -= self.d_shift / room.n
         delta *= self.scale / room.deviation
+        if present is not None:
+            delta *= present
 
 
 # ---------------------------------------------------------------------------------------------- activations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from planefold.engine.flat import FlatParameters
 from planefold.engine.objectives import Objective
-from planefold.engine.plan import Plan
+from planefold.engine.plan import PROXIMAL_SOLVERS, Plan
 from planefold.engine.sources import Rows
+from planefold.engine.step import WholeObjective
 from planefold.networks.mlp import MLP
 
 Floats = NDArray[np.float64]
@@ -20,12 +23,12 @@ Floats = NDArray[np.float64]
 def value_and_gradient(
     net: MLP, rows: Rows, objective: Objective, plan: Plan
 ) -> tuple[float, Floats, dict[str, slice]]:
-    """Compute loss and penalty over all rows, and their gradient.
+    """Compute loss and penalty over all rows, and their gradient, as training does.
 
     Parameters
     ----------
     net : MLP
-        In training mode batch normalisation takes the statistics of these rows. Dropout is off.
+        Batch normalisation takes the statistics of these rows, and keeps them. Dropout is off.
     rows : Rows
     objective : Objective
     plan : Plan
@@ -40,9 +43,16 @@ def value_and_gradient(
     windows : dict of str to slice
         Where each parameter stands in it.
     """
-    value = _objective(net, rows, objective, plan)
-    gradients = torch.autograd.grad(value, list(net.parameters()))
-    return float(value.detach()), _flat(gradients), _windows(net)
+    if plan.solver in PROXIMAL_SOLVERS:
+        # They keep L1 out of the gradient and deal with it after the step; here it is wanted in it, as for the others.
+        plan = dataclasses.replace(plan, solver="adam")
+    flat = FlatParameters(net)
+    try:
+        losses, penalties = WholeObjective(net, flat, rows, objective, plan)()
+        gradient = _joined(flat.gradient[:, window] for _, window in flat.windows(net))
+    finally:
+        flat.release()
+    return float((losses + penalties).sum()), gradient, _windows(net)
 
 
 class ObjectiveFunction:
@@ -51,7 +61,8 @@ class ObjectiveFunction:
     Parameters
     ----------
     net : MLP
-        Each call writes the parameters that it is given into it.
+        Each call writes the parameters that it is given into it. In training mode batch normalisation takes the
+        statistics of the rows.
     rows, objective, plan
         As in :func:`value_and_gradient`.
 
@@ -65,13 +76,19 @@ class ObjectiveFunction:
 
     def __init__(self, net: MLP, rows: Rows, objective: Objective, plan: Plan) -> None:
         self.net, self.of = net, (rows, objective, plan)
-        self.theta, self.windows = _flat(net.parameters()), _windows(net)
+        self.theta, self.windows = _joined(net.parameters()), _windows(net)
 
     def value(self, theta: Floats) -> float:
-        """Compute the objective."""
+        """Compute the objective: by the forward pass that predicts, and the penalty as its formula stands.
+
+        In no part by what the gradient is computed with, so that the two cannot err alike.
+        """
         self._go_to(theta)
+        rows, objective, plan = self.of
+        X, y, weights = rows.all()
+        total: Tensor | float = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)
         with torch.no_grad():
-            return float(_objective(self.net, *self.of))
+            return float((objective.loss(self.net(X), y, weights) + _penalty(self.net, plan) / total).sum())
 
     def value_and_gradient(self, theta: Floats) -> tuple[float, Floats]:
         """Compute the objective and the gradient that training goes down."""
@@ -84,7 +101,7 @@ class ObjectiveFunction:
             p.copy_(torch.from_numpy(theta[window]).view_as(p))
 
 
-def _flat(tensors: Iterable[Tensor]) -> Floats:
+def _joined(tensors: Iterable[Tensor]) -> Floats:
     return torch.cat([t.detach().reshape(-1) for t in tensors]).cpu().numpy().astype(np.float64)
 
 
@@ -94,12 +111,6 @@ def _windows(net: MLP) -> dict[str, slice]:
         windows[name] = slice(start, start + p.numel())
         start += p.numel()
     return windows
-
-
-def _objective(net: MLP, rows: Rows, objective: Objective, plan: Plan) -> Tensor:
-    X, y, weights = rows.all()
-    total: Tensor | float = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)
-    return (objective.loss(net(X), y, weights) + _penalty(net, plan) / total).sum()
 
 
 def _penalty(net: MLP, plan: Plan) -> Tensor:

@@ -105,10 +105,11 @@ def train(
     judge = None if validation is None else _Judge(objective, validation, score)
     flat = FlatParameters(net)
     try:
-        with threads_for(batch_size * net.spec.n_parameters):
+        # What overflows ends the training with words of its own.
+        with threads_for(batch_size * net.spec.n_parameters), np.errstate(over="ignore", invalid="ignore"):
             if plan.solver == "lbfgs":
                 epochs, stopped_because = minimize_lbfgs(net, flat, rows, objective, plan, callbacks, judge)
-                best = None
+                restored = None
             else:
                 widest = max(net.spec.layer_units) * net.spec.n_members
                 kernels = kernels_for(flat.theta, widest * batch_size)
@@ -116,7 +117,7 @@ def train(
                 loop = _Loop(
                     net, flat, batches, objective, plan, random_state, judge, callbacks, memory, kernels, gradient
                 )
-                epochs, stopped_because, best = loop.run()
+                epochs, stopped_because, restored = loop.run()
     finally:
         flat.release()
     if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
@@ -127,8 +128,8 @@ def train(
         solver=plan.solver,
         device=str(rows.y.device),
         stopped_because=stopped_because,
-        best_epoch=_lowest(epochs) if best is None else best.epoch,
-        restored_best=best is not None,
+        best_epoch=_lowest(epochs) if restored is None else restored,
+        restored_best=restored is not None,
         n_train=rows.n_rows,
         n_val=0 if validation is None else validation.n_rows,
         batch_size=batch_size,
@@ -171,6 +172,32 @@ class _Judge:
             return loss, float(self.score(self.objective.link(outputs), self.y, self.weights).mean())
 
 
+class _LastGood:
+    """The weights with the lowest objective so far, for a training that goes out of all bounds.
+
+    An epoch's objective is that of the weights that it began with, as nearly as is known: what its last step made
+    of them shows in the next one.
+    """
+
+    def __init__(self, flat: FlatParameters) -> None:
+        self.kept, self.begun = Snapshot(flat), Snapshot(flat)
+        self.objective, self.epoch = math.inf, 0
+
+    def begin(self) -> None:
+        """Take the weights that an epoch begins with."""
+        self.begun.take()
+
+    def offer(self, epoch: Epoch) -> None:
+        """Keep these weights if the epoch's objective is the lowest so far."""
+        if epoch.objective < self.objective:
+            self.objective, self.epoch = epoch.objective, epoch.epoch - 1
+            self.kept, self.begun = self.begun, self.kept
+
+    def restore(self) -> None:
+        """Put the kept weights back."""
+        self.kept.restore()
+
+
 @dataclass
 class _Loop:
     """The stochastic loop: epochs of batches, each of them a step."""
@@ -187,7 +214,8 @@ class _Loop:
     kernels: Kernels
     gradient: Gradient
 
-    def run(self) -> tuple[list[Epoch], str, BestWeights | None]:
+    def run(self) -> tuple[list[Epoch], str, int | None]:
+        """Train; return what happened, why it ended, and the epoch whose weights were restored, if any."""
         plan, memory = self.plan, self.memory
         if memory.optimizer is None:
             memory.optimizer = OPTIMIZERS[plan.solver](self.flat, plan)
@@ -199,7 +227,7 @@ class _Loop:
         self.masks = Masks(self.net.spec, self.flat.theta, self.random_state)
         self.health = Health(self.net, self.flat, self.batches)
         best = BestWeights(self.flat) if self.judge is not None and plan.restore_best else None
-        last_good = Snapshot(self.flat)
+        last_good = _LastGood(self.flat)
 
         epochs: list[Epoch] = []
         stopped_because = "max_iter"
@@ -214,6 +242,7 @@ class _Loop:
                 if self.judge is not None:  # what is no better than the start is no improvement
                     memory.patience.offer(loss)
             for number in range(1, plan.max_iter + 1):
+                last_good.begin()
                 epoch = self._epoch(number)
                 loss = epoch.objective if epoch.val_loss is None else epoch.val_loss
                 epochs.append(epoch)
@@ -223,10 +252,8 @@ class _Loop:
                 memory.rate.epoch_ends(memory.n_seen, loss)
                 if not math.isfinite(epoch.objective) or math.isnan(loss):
                     stopped_because = "diverged"
-                    if number > 1:
-                        last_good.restore()
                     break
-                last_good.take()
+                last_good.offer(epoch)
                 if any(answer is True for answer in answers):
                     stopped_because = "callback"
                     break
@@ -237,9 +264,10 @@ class _Loop:
                     memory.patience.reset()
         except KeyboardInterrupt:
             stopped_because = "interrupted"
-        if best is not None:
-            best.restore()
-        return epochs, stopped_because, best
+        kept = best if best is not None else last_good if stopped_because == "diverged" and last_good.epoch else None
+        if kept is not None:
+            kept.restore()
+        return epochs, stopped_because, None if kept is None else kept.epoch
 
     def _epoch(self, number: int) -> Epoch:
         """Make one pass and record it."""
@@ -247,7 +275,6 @@ class _Loop:
         losses: list[FloatArray] = []
         penalties: list[Array | float] = []
         rate = 0.0
-        self.net.train()
         for block in self.batches.epoch(self.random_state):
             batches = Batches(block, self.net.spec, self.objective, self.kernels)
             for batch in batches:
@@ -260,7 +287,6 @@ class _Loop:
             losses.append(batches.losses())
             if not np.isfinite(losses[-1]).all():
                 break
-        self.net.eval()
         self.memory.n_seen += self.batches.rows.n_rows
         loss = np.concatenate(losses)
         objective = loss + self.kernels.collect(penalties)

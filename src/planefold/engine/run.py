@@ -73,7 +73,8 @@ class Run:
         ``"max_iter"``, ``"no_improvement"``, ``"callback"``, ``"interrupted"`` or ``"diverged"``; of lbfgs also
         ``"converged"``, and ``"line_search"`` when no step was found that lowers the objective.
     best_epoch : int or None
-        Epoch with the lowest validation loss (0 is the start); None without validation.
+        Epoch with the lowest validation loss (0 is the start). Without validation None, unless the training
+        diverged: then the epoch after which the objective was lowest, whose weights were restored.
     restored_best : bool
         True when the weights that were kept are those of the best epoch, not of the last.
     n_train, n_val : int

@@ -55,17 +55,13 @@ class Rows:
         absent = index < 0
         if absent.any():
             # Filled up with a row of the member's own: what the network sees is never what the member holds out.
-            index = np.where(absent, self._first_of_each(), index)
+            index = np.where(absent, 0 if self.members is None else self.members[:, :1], index)
         rows = torch.from_numpy(index).to(self.y.device)
         weights = None if self.weights is None else self.weights[rows]
         if absent.any():
             present = torch.from_numpy(~absent).to(self.y)
             weights = present if weights is None else weights * present
         return self._dense(rows), self.y[rows], weights
-
-    def _first_of_each(self) -> NDArray[np.int64]:
-        assert self.members is not None
-        return self.members[:, :1]
 
     def _dense(self, rows: Tensor | slice) -> Tensor:
         if isinstance(self.X, Tensor):

@@ -47,7 +47,12 @@ class ByAutograd:
     def __call__(self, batch: Batch, masks: Masks) -> None:
         """Write outputs and gradient."""
         kept = None if masks is None else [None if mask is None else torch.as_tensor(mask) for mask in masks]
-        outputs = self.net(torch.as_tensor(batch.X), kept)
+        present = None if isinstance(batch.share, float) else torch.as_tensor(batch.share)[..., 0] > 0
+        self.net.train()
+        try:
+            outputs = self.net(torch.as_tensor(batch.X), kept, present)
+        finally:
+            self.net.eval()
         losses = self.objective.row_loss(outputs, torch.as_tensor(batch.y))
         share = torch.as_tensor(batch.share, dtype=losses.dtype, device=losses.device)
         total = (losses * (share if share.ndim == 0 else share[..., 0])).sum()

@@ -31,6 +31,7 @@ from planefold.engine.linear_start import LinearStart
 from planefold.engine.loop import Memory, train
 from planefold.engine.objectives import OBJECTIVES, Objective
 from planefold.engine.plan import Plan
+from planefold.engine.rate_finder import HIGH, LOW, N_STEPS, RateSweep, check_sweep, find_learning_rate
 from planefold.engine.run import Epoch, Run
 from planefold.engine.schedules import as_schedule
 from planefold.engine.sources import Rows
@@ -118,21 +119,34 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self._check_judges(validation_data is not None or (self.early_stopping and self.solver != "lbfgs"))
         find_device(self.device)
         with self._unchanged_on_failure():
-            again = self.warm_start and hasattr(self, "net_")
-            rows, y, weights, groups, label_names = self._read_all(X, y, sample_weight, groups, fresh=not again)
-            self._learn_target(y, label_names, weights, again=again)
-            weights = self._weigh(y, weights)
             random_state = check_random_state(self.random_state)
-            learn, judge = self._prepare_all(rows, y, weights, groups, validation_data, random_state, again=again)
-            learn, judged = self._evened(learn, judge, random_state)
-            if again:
-                self._take_up_network(learn)
-            else:
-                self._build(learn, judged, random_state)
+            learn, judge, judged = self._set_out(X, y, sample_weight, validation_data, groups, random_state)
             self._memory = Memory(n_seen=self.t_)
             self._train(learn, judged, random_state, self.max_iter)
             self._learn_threshold(judge)
         return self
+
+    def _set_out(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: tuple[Any, Any] | None,
+        groups: Any,
+        random_state: np.random.RandomState,
+    ) -> tuple[Rows, Rows | None, Rows | None]:
+        """Do all of :meth:`fit` before the first step; return what to learn from and what to judge by."""
+        again = self.warm_start and hasattr(self, "net_")
+        rows, y, weights, groups, label_names = self._read_all(X, y, sample_weight, groups, fresh=not again)
+        self._learn_target(y, label_names, weights, again=again)
+        weights = self._weigh(y, weights)
+        learn, judge = self._prepare_all(rows, y, weights, groups, validation_data, random_state, again=again)
+        learn, judged = self._evened(learn, judge, random_state)
+        if again:
+            self._take_up_network(learn)
+        else:
+            self._build(learn, judged, random_state)
+        return learn, judge, judged
 
     def _fit_once(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Any:
         """Make one pass over the rows; the first call prepares and builds."""
@@ -621,6 +635,68 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         from planefold.estimators.checking import check_gradients
 
         return check_gradients(self, X, y, sample_weight, n_coordinates)
+
+    def find_learning_rate(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        low: float = LOW,
+        high: float = HIGH,
+        n_steps: int = N_STEPS,
+    ) -> RateSweep:
+        """Find a good ``learning_rate_init`` by steps at ever higher rates; the estimator stays as it is.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            As in :meth:`fit`, which would prepare them in the same way and set out from the same network.
+        low, high : float
+            The first rate and the last.
+        n_steps : int
+            Steps from one to the other; the test ends early where the loss goes out of bounds.
+
+        Returns
+        -------
+        planefold.engine.RateSweep
+            ``.suggestion`` is the rate, or None where no rate lowers the loss; :func:`planefold.plots.rates` draws it.
+
+        Raises
+        ------
+        ParameterError
+            For ``solver="lbfgs"``, which has no rate, and for a parameter with a value that it cannot have.
+        DataError
+            If the rows or targets cannot be used.
+
+        See Also
+        --------
+        planefold.engine.find_learning_rate : how it is found, and why so.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from planefold import MLPRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> model = MLPRegressor(n_members=2, skip=None, random_state=0)
+        >>> sweep = model.find_learning_rate(X, y)
+        >>> 0.001 < sweep.suggestion < 0.1
+        True
+        >>> model = model.set_params(learning_rate_init=sweep.suggestion)
+        """
+        check_sweep(self.solver, low, high, n_steps)
+        self._check()
+        find_device(self.device)
+        trial = copy.copy(self)
+        is_of_all = self.random_state is None or self.random_state is np.random  # whose state is not ours to move
+        trial.random_state = np.random.RandomState() if is_of_all else copy.deepcopy(self.random_state)
+        random_state = check_random_state(trial.random_state)
+        learn, _, _ = trial._set_out(X, y, sample_weight, None, groups, random_state)
+        return find_learning_rate(
+            trial.net_.to(learn.y.device), learn, trial._objective, trial._plan(learn, self.max_iter),
+            random_state=random_state, low=low, high=high, n_steps=n_steps,
+        )  # fmt: skip
 
     def plot_curves(self, ax: Any = None) -> Any:
         """Draw the learning curves; returns the matplotlib axes."""

@@ -97,9 +97,9 @@ CLASS_WEIGHT = """\
         become those of such an even world.
     resample : {"bootstrap", "smote", "adasyn"}, optional
         Make the classes of the training rows equally frequent: repeat rows of the rarer ones, or make up rows between
-        neighbours in one class, after the columns are prepared (:mod:`planefold.data.imbalance` has the methods and
-        their sources). Rows that are held out stay as they are and count as if their classes were equally frequent.
-        Afterwards the output biases are corrected, so that the probabilities are those of the data.
+        neighbours in one class, after the columns are prepared. Rows that are held out stay as they are and count as
+        if their classes were equally frequent. Afterwards the output biases are corrected, so that the probabilities
+        are those of the data (Saerens, Latinne and Decaestecker, 2002).
     threshold : float or {"f1", "balanced_accuracy", "matthews_corrcoef"}, optional
         Of two classes: the probability of the second one above which it is predicted, or the measure by which that
         is chosen on the rows that each member held out. None is one half; with ``resample`` it is where the

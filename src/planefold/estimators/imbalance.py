@@ -25,6 +25,7 @@ from torch import Tensor
 from planefold.core.errors import DataError, show
 from planefold.data.imbalance import count_synthetic, repeated_rows, synthetic_rows
 from planefold.engine.sources import Rows
+from planefold.estimators.inputs import is_sparse
 from planefold.estimators.members import with_members
 from planefold.networks.mlp import MLP
 
@@ -113,7 +114,7 @@ def _with_synthetic(
     new_codes, new_weights = [np.empty(0, dtype=np.int64)], [np.empty(0)]
     for root in roots:
         parents = (
-            learn.X[root] if sparse.issparse(learn.X) else learn.X[torch.from_numpy(root).to(device)].cpu().numpy()
+            learn.X[root] if is_sparse(learn.X) else learn.X[torch.from_numpy(root).to(device)].cpu().numpy()
         )
         X, made = synthetic_rows(parents, codes[root], method, random_state, labels=labels)
         of_class = np.bincount(codes[root], weights[root]) / np.maximum(np.bincount(codes[root]), 1)
@@ -135,7 +136,7 @@ def _with_synthetic(
 def _refuse_too_many(learn: Rows, n_new: int, method: str) -> None:
     n_rows, n_features = learn.X.shape
     # A sparse row made from two others has the entries of both.
-    n_values = n_new * (2 * learn.X.nnz / n_rows if sparse.issparse(learn.X) else n_features)
+    n_values = n_new * (2 * learn.X.nnz / n_rows if is_sparse(learn.X) else n_features)
     if n_values > MAX_SYNTHETIC_VALUES:
         raise DataError(
             f"resample={method!r} would make {n_new:,} new rows of {n_features:,} inputs, which take too much memory",
@@ -145,7 +146,7 @@ def _refuse_too_many(learn: Rows, n_new: int, method: str) -> None:
 
 
 def _appended(X: Any, more: list[Any]) -> Any:
-    if sparse.issparse(X):
+    if is_sparse(X):
         return sparse.vstack([X, *more], format="csr")
     return torch.cat([X, *(torch.from_numpy(part).to(X) for part in more)])
 

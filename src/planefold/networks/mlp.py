@@ -173,7 +173,8 @@ class MLP(nn.Module):
     evaluation mode they are the running statistics, so that a row's prediction does not depend on other rows. It is
     then an affine function of ``z``, which :meth:`folded` works into the weights. The biases before it are without
     effect, as the mean takes them off again; they are there because every layer has them. Formulas and constants are
-    those of ``torch.nn.BatchNorm1d``, which refuses a batch of one row; here such a row becomes the shift.
+    those of ``torch.nn.BatchNorm1d``, which refuses a batch of one row; here such a row becomes
+    the shift, and the running statistics stay as they are.
 
     References
     ----------
@@ -234,7 +235,7 @@ class MLP(nn.Module):
             inverted scaling that keeps the expected activation, so that prediction needs no correction.
         present : bool Tensor of shape (n_samples,) or (n_members, n_samples), optional
             Which rows count in the batch's statistics; rows that only fill up a member's batch must not. A member
-            without any such row leaves its running statistics as they are.
+            without two such rows leaves its running statistics as they are.
 
         Returns
         -------
@@ -271,7 +272,7 @@ class MLP(nn.Module):
     @torch.no_grad()
     def _remember(self, mean: Tensor, var: Tensor, n_rows: Tensor, layer: int) -> None:
         """Move the running statistics towards those of a batch, the variance without its bias: by n / (n - 1)."""
-        share = NORM_MOMENTUM * (n_rows > 0).to(mean)
+        share = NORM_MOMENTUM * (n_rows > 1).to(mean)
         self.running_means[layer].lerp_(mean, share)
         self.running_vars[layer].lerp_(var * (n_rows / (n_rows - 1).clamp(min=1)), share)
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from planefold.plots.learning import curves
     from planefold.plots.outcomes import confusion, predictions
+    from planefold.plots.learning_rates import rates
 
-__all__ = ["confusion", "curves", "predictions"]
+__all__ = ["confusion", "curves", "predictions", "rates"]
 
-_HOMES = {"curves": "learning", "predictions": "outcomes", "confusion": "outcomes"}
+_HOMES = {"curves": "learning", "predictions": "outcomes", "confusion": "outcomes", "rates": "learning_rates"}
 
 
 def __getattr__(name: str) -> Any:
