@@ -289,6 +289,16 @@ def test_a_schedule_is_a_value(schedule):
     assert clone(model).get_params()["learning_rate"] == schedule
 
 
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("schedule", ["warmup", *SOME[-2:]], ids=repr)
+def test_a_saved_model_has_an_equal_schedule(schedule, problem, tmp_path):
+    model = planefold.MLPRegressor(
+        learning_rate=schedule, hidden_layer_sizes=(4,), n_members=1, skip=None, max_iter=3, random_state=0
+    )
+    path = model.fit(problem.X, problem.y.ravel()).save(tmp_path / "model.fold")
+    assert planefold.load(path).learning_rate == schedule
+
+
 def test_schedules_are_known_without_torch():
     code = "import sys, planefold.engine.schedules; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

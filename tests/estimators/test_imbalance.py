@@ -101,7 +101,7 @@ def test_held_out_rows_stay_as_they_are_and_count_as_the_even_classes_do(method:
     assert even.judge.X is judge.X
     np.testing.assert_array_equal(even.judge.members, judge.members)
     assert even.judge.weights is not None
-    of_class = [set(even.judge.weights.numpy()[CODES == code]) for code in range(3)]
+    of_class = [set(even.judge.weights.numpy()[code == CODES]) for code in range(3)]
     assert [len(found) for found in of_class] == [1, 1, 1]
     wanted = compute_class_weight("balanced", classes=np.arange(3), y=CODES)
     found = np.array([next(iter(weights)) for weights in of_class])
@@ -467,7 +467,7 @@ def test_parameters_that_do_not_fit_the_target_are_refused(quick: Any) -> None:
             quick(threshold=threshold).fit(X, y)
         with pytest.raises(ParameterError, match="the target has several labels a row"):
             quick(threshold=threshold).fit(X, several)
-    with pytest.raises(ParameterError, match="resample='smote'.*each row has several labels"):
+    with pytest.raises(ParameterError, match=r"resample='smote'.*each row has several labels"):
         quick(resample="smote").fit(X, several)
 
 

@@ -92,6 +92,7 @@ def _shown(value: Any) -> list[str]:
     ({"activation": "rleu"}, "did you mean 'relu'?"),
     ({"solver": "Adam"}, "did you mean 'adam'?"),
     ({"learning_rate": "cosin"}, "did you mean 'cosine'?"),
+    ({"learning_rate": 0.1}, "learning_rate_init=0.1"),
     ({"class_weight": "balance"}, "did you mean 'balanced'?"),
     ({"skip": "linaer"}, "did you mean 'linear'?"),
     ({"preprocess": StandardScaler}, "preprocess=StandardScaler()"),

@@ -34,6 +34,10 @@ class Penalty:
         self.l2 = plan.alpha * (1 - plan.l1_ratio)
         self.l1 = plan.alpha * plan.l1_ratio
         self.is_proximal = self.l1 > 0 and plan.solver in PROXIMAL_SOLVERS
+        # Where momentum adds gradients up, a lasting one moves a weight by rate / (1 - momentum) a step: the weight
+        # stands still at the minimum only if the proximal operator reaches as far.
+        adds_up = plan.solver != "averaged_momentum" and plan.momentum < 1
+        self.reach = 1 / (1 - plan.momentum) if adds_up else 1.0
 
     def add_gradient(self, total: Array | float) -> Array | float:
         """Add the penalty's gradient and return its value for each member.
@@ -65,7 +69,7 @@ class Penalty:
     def after_step(self, total: Array | float, rate: Array | float) -> None:
         """Do what acts on the weights themselves, after a step at ``rate``."""
         if self.is_proximal:
-            self.shrink(rate * self.l1 / total)
+            self.shrink(rate * self.reach * self.l1 / total)
 
     def before_step(self, rate: Array | float) -> None:
         """Shorten the weights before a step of ``adamw`` at ``rate``."""

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,9 +185,9 @@ def check_sweep(solver: str, low: float, high: float, n_steps: int) -> None:
         raise ParameterError(f"n_steps={show(n_steps)} must be a whole number of at least {LEAST_STEPS}")
 
 
-def _judge(rates: NDArray[np.float64], smoothed: NDArray[np.float64], first: float) -> dict[str, float | str | None]:
+def _judge(rates: NDArray[np.float64], smoothed: NDArray[np.float64], first: float) -> dict[str, Any]:
     """Find the rate of the steepest fall on the way down to the lowest loss."""
-    nothing: dict[str, float | str | None] = {"steepest": None, "lowest": None, "suggestion": None}
+    nothing: dict[str, Any] = {"steepest": None, "lowest": None, "suggestion": None}
     if not math.isfinite(first):
         return {**nothing, "reason": f"the loss is {first} before the first step"}
     end = int(np.argmin(np.where(np.isfinite(smoothed), smoothed, np.inf)))

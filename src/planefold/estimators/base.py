@@ -183,6 +183,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _check_judges(self, there: bool) -> None:
         """Refuse what needs rows to judge by where there are none: nothing here does."""
 
+    def _evened(self, learn: Rows, judge: Rows | None, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
+        """Resample what is learned from, and weigh what is judged by accordingly: only classes can be uneven."""
+        return learn, judge
+
+    def _learn_threshold(self, judge: Rows | None) -> None:
+        """Find out where to decide: numbers need no decision."""
+
     @contextlib.contextmanager
     def _unchanged_on_failure(self) -> Iterator[None]:
         before = dict(self.__dict__)

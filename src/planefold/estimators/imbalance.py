@@ -113,9 +113,7 @@ def _with_synthetic(
     X_new: list[Any] = []
     new_codes, new_weights = [np.empty(0, dtype=np.int64)], [np.empty(0)]
     for root in roots:
-        parents = (
-            learn.X[root] if is_sparse(learn.X) else learn.X[torch.from_numpy(root).to(device)].cpu().numpy()
-        )
+        parents = learn.X[root] if is_sparse(learn.X) else learn.X[torch.from_numpy(root).to(device)].cpu().numpy()
         X, made = synthetic_rows(parents, codes[root], method, random_state, labels=labels)
         of_class = np.bincount(codes[root], weights[root]) / np.maximum(np.bincount(codes[root]), 1)
         X_new.append(X)

@@ -202,9 +202,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _objective_name(self) -> str:
         return "binary_log_loss" if self._is_binary or self._target.multilabel else "log_loss"
 
-    def _learn_target(
-        self, y: Array, label_names: list[str] | None, weights: Array | None, *, again: bool
-    ) -> None:
+    def _learn_target(self, y: Array, label_names: list[str] | None, weights: Array | None, *, again: bool) -> None:
         target = _class_target(y, label_names)
         # scikit-learn fits a single class, too; where its behaviour is asked for, so do we.
         if not target.multilabel and len(target.classes) < 2 and self.preprocess is not None:
@@ -298,9 +296,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 hint="leave threshold=None; predict_proba gives the probabilities to decide by",
             )
 
-    def _evened(
-        self, learn: Rows, judge: Rows | None, random_state: np.random.RandomState
-    ) -> tuple[Rows, Rows | None]:
+    def _evened(self, learn: Rows, judge: Rows | None, random_state: np.random.RandomState) -> tuple[Rows, Rows | None]:
         if isinstance(self.threshold, str) and judge is not None:
             refuse_one_sided(judge, self.classes_.tolist(), self.threshold)
         self._log_growth: Array | None = None
@@ -312,13 +308,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     def _take_up_network(self, rows: Rows) -> None:
         super()._take_up_network(rows)
-        if self._log_growth is not None:  # its probabilities are right for the data; training goes on from the even rows'
+        if self._log_growth is not None:  # it was put right for the data, and goes on among equally frequent classes
             move_outputs(self.net_, self._log_growth, 1)
 
     def _learn_threshold(self, judge: Rows | None) -> None:
         """Put the probabilities right, and find out where to decide."""
         n_classes = len(self._target.classes)
-        self.threshold_: float | Array = 0.5 if n_classes <= 2 or self._target.multilabel else np.full(n_classes, 1 / n_classes)
+        one_number = self._is_binary or self._target.multilabel
+        self.threshold_: float | Array = 0.5 if one_number else np.full(n_classes, 1 / n_classes)
         growth = self.__dict__.pop("_log_growth", None)
         if growth is not None:
             move_outputs(self.net_, growth, -1)
@@ -334,7 +331,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         """Return a table of the layers with the parameters of each, and where the classes part if not at one half."""
         text = super().summary()
         if self._is_binary and self.threshold_ != 0.5:
-            text += f"\npredicts {show(self.classes_.tolist()[-1])} where its probability is above {self.threshold_:.4g}"
+            second = show(self.classes_.tolist()[-1])
+            text += f"\npredicts {second} where its probability is above {self.threshold_:.4g}"
         return text
 
     def _n_target_outputs(self) -> int:
@@ -529,9 +527,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _objective(self) -> Objective:
         return huber(self.huber_delta) if self.loss == "huber" else OBJECTIVES[self._objective_name]
 
-    def _learn_target(
-        self, y: Array, label_names: list[str] | None, weights: Array | None, *, again: bool
-    ) -> None:
+    def _learn_target(self, y: Array, label_names: list[str] | None, weights: Array | None, *, again: bool) -> None:
         if not again:
             self._learn_scale(y)
         elif _n_columns(y) != self._n_target_outputs():

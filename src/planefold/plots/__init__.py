@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planefold.plots.learning import curves
-    from planefold.plots.outcomes import confusion, predictions
     from planefold.plots.learning_rates import rates
+    from planefold.plots.outcomes import confusion, predictions
 
 __all__ = ["confusion", "curves", "predictions", "rates"]
 

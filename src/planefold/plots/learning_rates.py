@@ -39,7 +39,7 @@ def rates(sweep: RateSweep, *, ax: Axes | None = None) -> Axes:
     ax.plot(x, smoothed, color=BLUE, linewidth=2, label="running mean")
     if np.isfinite(sweep.first_loss):
         ax.axhline(sweep.first_loss, color=GREY, linestyle=":", label="before the first step")
-    _frame(ax, np.array([sweep.first_loss, *smoothed]))
+    _frame(ax, np.array([sweep.first_loss, *losses, *smoothed]))
     if sweep.suggestion is not None:
         ax.axvline(sweep.suggestion, color=INK, linestyle="--", linewidth=1)
         y = smoothed[sweep.rates.index(sweep.suggestion)]
