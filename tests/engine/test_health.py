@@ -73,3 +73,31 @@ def test_measuring_changes_nothing_of_the_training(engine, problem, monkeypatch)
     unmeasured, _ = engine.fit(rows, max_iter=6, batch_size=7)
     for a, b in zip(measured.parameters(), unmeasured.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("activation", "slope"), [
+    ("tanh", lambda z: 1 - np.tanh(z) ** 2), ("logistic", lambda z: 4 / (1 + np.exp(-z)) / (1 + np.exp(z))),
+])  # fmt: skip
+def test_saturated_units_are_those_whose_slope_is_gone_on_most_rows(engine, problem, activation, slope):
+    rows = engine.rows(problem.X, problem.y)
+    net, _ = engine.fit(rows, hidden=(6,), spec={"activation": activation}, max_iter=1)
+    with torch.no_grad():
+        net.coefs[0][0, 0] = torch.tensor([0.1, 1.0, 10.0, 100.0, 1000.0, 0.0])
+        net.coefs[0][0, 1:] = 0
+        net.intercepts[0].zero_()
+        net.intercepts[0][0, 0, 5] = 20.0
+    _, run = engine.fit(rows, net=net, max_iter=1, learning_rate_init=1e-12)
+    z = problem.X[:, :1] * [0.1, 1.0, 10.0, 100.0, 1000.0, 0.0] + [0, 0, 0, 0, 0, 20]
+    expected = np.mean(np.mean(slope(z) < 0.05, axis=0) >= 0.9)
+    assert 0 < expected < 1
+    assert run.epochs[0].saturated_share == (pytest.approx(expected),)
+    a = np.tanh(z) if activation == "tanh" else 1 / (1 + np.exp(-z))
+    assert run.epochs[0].activation_mean[0] == pytest.approx(a.mean(), rel=1e-6)
+    assert run.epochs[0].activation_std[0] == pytest.approx(a.std(), rel=1e-6)
+
+
+def test_two_hundred_steps_lie_between_two_measurements(engine, problem):
+    _, run = engine.fit(engine.rows(problem.X, problem.y), batch_size=6, max_iter=45, tol=0.0, n_iter_no_change=99)
+    measured = [epoch.epoch for epoch in run.epochs if epoch.update_ratio]
+    assert measured == [1, 20, 40]  # ten steps an epoch
+    assert [epoch.epoch for epoch in run.epochs if epoch.activation_mean] == measured

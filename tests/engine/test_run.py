@@ -20,7 +20,8 @@ LAYERS = st.lists(NUMBERS, max_size=3).map(tuple)
 EPOCHS = st.builds(
     Epoch, epoch=st.integers(0, 10**6), train_loss=NUMBERS, objective=NUMBERS, val_loss=st.none() | NUMBERS,
     val_score=st.none() | NUMBERS, learning_rate=NUMBERS, seconds=NUMBERS, gradient_norm=LAYERS, weight_norm=LAYERS,
-    update_ratio=LAYERS, dead_share=LAYERS,
+    update_ratio=LAYERS, dead_share=LAYERS, saturated_share=LAYERS, activation_mean=LAYERS,
+    activation_std=LAYERS,
 )  # fmt: skip
 RUNS = st.builds(
     Run, epochs=st.lists(EPOCHS, max_size=5).map(tuple), objective=st.text(), solver=st.text(), device=st.text(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypedDict
 
 import numpy as np
@@ -19,6 +20,7 @@ from planefold.networks.mlp import MLP
 N_PROBE = 256  # rows on which units are watched: dead on that many is dead for practical purposes
 # Measuring costs about as much as some steps do; so many steps lie between two measurements.
 STEPS_BETWEEN = 200
+SATURATED_ROWS = 0.9  # share of the probe rows on which a saturated unit's slope is nearly gone
 
 
 class HealthFigures(TypedDict, total=False):
@@ -27,7 +29,10 @@ class HealthFigures(TypedDict, total=False):
     gradient_norm: tuple[float, ...]
     weight_norm: tuple[float, ...]
     update_ratio: tuple[float, ...]
+    activation_mean: tuple[float, ...]
+    activation_std: tuple[float, ...]
     dead_share: tuple[float, ...]
+    saturated_share: tuple[float, ...]
 
 
 class Health:
@@ -68,16 +73,33 @@ class Health:
 
     def figures(self, epoch: int) -> HealthFigures:
         """Return what was measured in the epoch of that number; nothing where it was not due."""
-        if not self.is_due(epoch):
-            return {}
-        return {**self.last, "dead_share": self._dead()}
+        return {**self.last, **self._units()} if self.is_due(epoch) else {}
 
-    def _dead(self) -> tuple[float, ...]:
-        if self.net.spec.activation != "relu" or not self.net.spec.hidden_layer_sizes:
-            return ()
+    def _units(self) -> HealthFigures:
+        """Look at each hidden layer's activations on the probe."""
+        is_extreme = _EXTREME.get(self.net.spec.activation)
+        figures: list[Tensor] = []
         with torch.inference_mode():
-            shares = [(a.amax(dim=-2) <= 0).double().mean() for a in self.net.hidden(self.probe)]
-            return tuple(torch.stack(shares).tolist())
+            for a in self.net.hidden(self.probe):
+                dead = (a.amax(dim=-2) <= 0).to(a).mean() if self.net.spec.activation == "relu" else a.new_zeros(())
+                far = is_extreme(a).to(a).mean(dim=-2) >= SATURATED_ROWS if is_extreme else a.new_zeros(1)
+                figures.append(torch.stack([a.mean(), a.std(correction=0), dead, far.to(a).mean()]))
+        if not figures:
+            return {}
+        mean, std, dead_share, saturated_share = torch.stack(figures, dim=1).tolist()
+        return {
+            "activation_mean": tuple(mean),
+            "activation_std": tuple(std),
+            "dead_share": tuple(dead_share) if self.net.spec.activation == "relu" else (),
+            "saturated_share": tuple(saturated_share) if is_extreme else (),
+        }
+
+
+# Where the slope of an activation is below a twentieth of its greatest: of tanh 1 - a^2, of the logistic 4 a (1 - a).
+_EXTREME: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": lambda a: a.square() > 0.95,
+    "logistic": lambda a: 4 * a * (1 - a) < 0.05,
+}
 
 
 def _rms(x: Tensor) -> Tensor:

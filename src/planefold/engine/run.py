@@ -37,11 +37,17 @@ class Epoch:
     seconds : float
         Wall-clock time of the epoch, in seconds.
     gradient_norm, weight_norm, update_ratio : tuple of float
-        Per layer, root mean square of the gradient and of the weights, and the length of the last step
-        relative to the length of the weights, after the epoch's last step.
-    dead_share : tuple of float
-        Per hidden layer, share of the units that are zero (relu) on every probe row, as last measured:
-        in the first epoch and every fifth.
+        Per layer, root mean square of the gradient (with the penalty's) and of the weights, and the length of a
+        step relative to the length of the weights, at the epoch's last step.
+    activation_mean, activation_std : tuple of float
+        Per hidden layer, mean and standard deviation of its activations over units and probe rows.
+    dead_share, saturated_share : tuple of float
+        Per hidden layer, share of the units that are zero (relu) on every probe row, and share of those (tanh,
+        logistic) whose slope is below a twentieth of its greatest on nine probe rows of ten.
+
+    The figures of layers are empty in epochs in which they were not measured. Measuring takes as long as some steps,
+    so at least 200 steps lie between two measurements; the first epoch is always measured. Probe rows are up to 256
+    rows spread over the training rows; they are seen with dropout off.
     """
 
     epoch: int
@@ -54,7 +60,10 @@ class Epoch:
     gradient_norm: tuple[float, ...] = ()
     weight_norm: tuple[float, ...] = ()
     update_ratio: tuple[float, ...] = ()
+    activation_mean: tuple[float, ...] = ()
+    activation_std: tuple[float, ...] = ()
     dead_share: tuple[float, ...] = ()
+    saturated_share: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
