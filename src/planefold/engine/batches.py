@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,7 @@ from planefold.engine.sources import Block
 from planefold.networks.mlp import MLPSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Rows of one step, as the kernels' arrays.
 
     Parameters
@@ -56,12 +55,16 @@ class Batches:
         X, y, outputs = own(self.block.X), own(self.block.y), own(self.outputs)
         share = None if self.share is None else own(self.share[..., None])
         for index, span in enumerate(self.block.spans):
-            rows = (..., span, slice(None))
+            rows = span if X.ndim == 2 else (slice(None), span)
+            of_y = span if y.ndim == 2 else (slice(None), span)
+            of_outputs = span if outputs.ndim == 2 else (slice(None), span)
             if share is None:
                 n = span.stop - span.start
-                yield Batch(X[rows], y[rows], 1.0 / n, float(n), outputs[rows])
+                yield Batch(X[rows], y[of_y], 1.0 / n, float(n), outputs[of_outputs])
             else:
-                yield Batch(X[rows], y[rows], share[rows], self.kernels.array(self.totals[index]), outputs[rows])
+                of_share = span if share.ndim == 2 else (slice(None), span)
+                total = self.kernels.array(self.totals[index])
+                yield Batch(X[rows], y[of_y], share[of_share], total, outputs[of_outputs])
 
     def losses(self) -> FloatArray:
         """Mean loss of each batch, (n_batches, n_members)."""

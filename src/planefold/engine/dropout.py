@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,6 +27,7 @@ class Masks:
         # The share left out, in levels; what stays is scaled by exactly that share, so its mean is right.
         self.levels = [min(round(rate * LEVELS), LEVELS - 1) for rate in spec.dropout]
         self.active = any(self.levels)
+        self._room: dict[int, list[Tensor | None]] = {}
         if not self.active:
             return
         seed = int(random_state.randint(2**31))
@@ -39,21 +38,30 @@ class Masks:
             self.generator.manual_seed(seed)
 
     def draw(self, n_rows: int) -> list[Tensor | None] | None:
-        """Return a mask of 0 and ``1 / (1 - rate)`` for each hidden layer, (n_members, n_rows, n_units)."""
+        """Return a mask of 0 and ``1 / (1 - rate)`` for each hidden layer, (n_members, n_rows, n_units).
+
+        Those of one ``n_rows`` lie in the same memory each time: the next ones are written over them.
+        """
         if not self.active:
             return None
-        return [
-            self._mask((self.spec.n_members, n_rows, units), level) if level else None
-            for units, level in zip(self.spec.hidden_layer_sizes, self.levels, strict=True)
-        ]
+        if n_rows not in self._room:
+            shapes = [(self.spec.n_members, n_rows, units) for units in self.spec.hidden_layer_sizes]
+            self._room[n_rows] = [
+                torch.empty(shape, dtype=self.like.dtype, device=self.like.device) if level else None
+                for shape, level in zip(shapes, self.levels, strict=True)
+            ]
+        masks = self._room[n_rows]
+        for mask, level in zip(masks, self.levels, strict=True):
+            if mask is not None:
+                self._draw_into(mask, level)
+        return masks
 
-    def _mask(self, shape: tuple[int, ...], level: int) -> Tensor:
-        mask = torch.empty(shape, dtype=self.like.dtype, device=self.like.device)
+    def _draw_into(self, mask: Tensor, level: int) -> None:
         if mask.device.type == "cpu":
-            size = math.prod(shape)
+            size = mask.numel()
             bits = self.bits.random_raw(-(-size // 4)).view(np.uint16)[:size]  # four units of each number
-            np.greater_equal(bits.reshape(shape), level, out=mask.numpy())
+            np.greater_equal(bits.reshape(mask.shape), level, out=mask.numpy())
         else:
-            chances = torch.rand(shape, generator=self.generator, device=mask.device)
+            chances = torch.rand(mask.shape, generator=self.generator, device=mask.device)
             torch.ge(chances, level / LEVELS, out=mask)
-        return mask.mul_(LEVELS / (LEVELS - level))
+        mask.mul_(LEVELS / (LEVELS - level))

@@ -89,12 +89,14 @@ class Propagation:
         outputs : array of shape (n, n_outputs) or (n_members, n, n_outputs)
             Where the outputs are written.
         """
+        kernels, xp = self.kernels, self.kernels.xp
         space = self._spaces.get(X.shape[-2]) or self._make_space(X.shape[-2])
         # Rows that weigh nothing only fill up a member's batch; they must not count in its statistics.
-        present = None if isinstance(share, float) or not self.has_norms else self.kernels.xp.sign(share)
+        counts = self.has_norms and not isinstance(share, float)
+        present = kernels.do(xp.sign, share, out=space.present) if counts else None
         inputs = self._forward(X, masks, outputs, space, present)
-        self.objective.gradient(outputs, y, space.last, self.kernels.xp)
-        space.last *= share
+        kernels.run(self.objective.gradient, outputs, y, space.last, xp)
+        kernels.do(xp.multiply, space.last, share, out=space.last)
         self._backward(inputs, masks, space, present)
 
     def _forward(self, X: Array, masks: Masks, outputs: Array, space: _Space, present: Array | None) -> list[Array]:
@@ -104,37 +106,38 @@ class Propagation:
         for index, (layer, room) in enumerate(zip(self.layers[:-1], space.layers, strict=True)):
             z = kernels.dense(inputs[-1], layer.weights, layer.bias, room.a)
             if layer.norm is not None:
-                layer.norm.forward(z, room, xp, present)
+                kernels.run(layer.norm.forward, z, room, xp, present)
             room.a = a = self.activation.forward(kernels, z, room)
             if masks is not None and masks[index] is not None:
-                a = xp.multiply(a, masks[index], out=room.masked)
+                a = kernels.do(xp.multiply, a, masks[index], out=room.masked)
             inputs.append(a)
         last = self.layers[-1]
-        kernels.product(inputs[-1], last.weights, outputs)
-        outputs += last.bias
+        kernels.write_product(inputs[-1], last.weights, outputs)
+        kernels.do(xp.add, outputs, last.bias, out=outputs)
         if self.skip is not None:
-            outputs += kernels.product(X, self.skip[0], space.path)
+            kernels.write_product(X, self.skip[0], space.path)
+            kernels.do(xp.add, outputs, space.path, out=outputs)
         return inputs
 
     def _backward(self, inputs: list[Array], masks: Masks, space: _Space, present: Array | None) -> None:
-        kernels = self.kernels
+        kernels, xp = self.kernels, self.kernels.xp
         delta = space.last
         for index in reversed(range(len(self.layers))):
             layer, a = self.layers[index], inputs[index]
             kernels.write_product(a.swapaxes(-1, -2), delta, layer.d_weights)
             if layer.norm is None:
                 kernels.write_product(space.ones, delta, layer.d_bias)
-            else:
-                layer.d_bias[...] = 0  # the batch's mean, which holds the bias, is taken off again
+            else:  # the batch's mean, which holds the bias, is taken off again
+                kernels.do(xp.multiply, layer.bias, 0.0, out=layer.d_bias)
             if index == 0:
                 break
             room, norm = space.layers[index - 1], self.layers[index - 1].norm
             delta = kernels.product(delta, layer.weights.swapaxes(-1, -2), room.delta)
             if masks is not None and masks[index - 1] is not None:
-                delta *= masks[index - 1]
+                kernels.do(xp.multiply, delta, masks[index - 1], out=delta)
             self.activation.backward(kernels, room.a, delta, room)
             if norm is not None:
-                norm.backward(delta, room, space.ones, kernels, present)
+                kernels.run(norm.backward, delta, room, space.ones, xp, present)
         if self.skip is not None:
             kernels.write_product(inputs[0].swapaxes(-1, -2), space.last, self.skip[1])
 
@@ -152,6 +155,7 @@ class Propagation:
             layers=[_Room.of(empty, n_rows, u) for u in units[:-1]],
             last=empty(n_rows, units[-1]),
             path=empty(n_rows, units[-1]),
+            present=empty(n_rows, 1),
             ones=ones,
         )
         self._spaces[n_rows] = space
@@ -195,6 +199,7 @@ class _Space:
     layers: list[_Room]
     last: Array  # delta of the outputs
     path: Array  # the linear path's part of the outputs
+    present: Array  # 1 for rows that count, 0 for others
     ones: Array
 
 
@@ -239,13 +244,13 @@ class _Norm:
         self.running_mean += share * (mean - self.running_mean)
         self.running_var += share * (var * (n / others) - self.running_var)
 
-    def backward(self, delta: Array, room: _Room, ones: Array, kernels: Kernels, present: Array | None) -> None:
+    def backward(self, delta: Array, room: _Room, ones: Array, xp: Any, present: Array | None) -> None:
         """Turn ``delta`` of the outputs into that of ``z``, in place."""
-        kernels.xp.multiply(delta, room.normal, out=room.scratch)
-        kernels.write_product(ones, room.scratch, self.d_scale)
-        kernels.write_product(ones, delta, self.d_shift)
+        xp.multiply(delta, room.normal, out=room.scratch)
+        xp.matmul(ones, room.scratch, out=self.d_scale)
+        xp.matmul(ones, delta, out=self.d_shift)
         # delta - mean(delta) - x mean(delta x), times scale / deviation
-        kernels.xp.multiply(room.normal, self.d_scale / room.n, out=room.scratch)
+        xp.multiply(room.normal, self.d_scale / room.n, out=room.scratch)
         delta -= room.scratch
         delta -= self.d_shift / room.n
         delta *= self.scale / room.deviation
@@ -274,24 +279,26 @@ def _identity_back(kernels: Kernels, a: Array, delta: Array, room: _Room) -> Non
 
 def _relu(kernels: Kernels, z: Array, room: _Room) -> Array:
     # Against an array of zeros: against the number 0, NumPy takes three times as long.
-    return kernels.xp.maximum(z, room.zeros, out=z)
+    return kernels.do(kernels.xp.maximum, z, room.zeros, out=z)
 
 
 def _relu_back(kernels: Kernels, a: Array, delta: Array, room: _Room) -> None:
-    kernels.xp.greater(a, room.zeros, out=room.scratch)
-    delta *= room.scratch
+    kernels.do(kernels.xp.greater, a, room.zeros, out=room.scratch)
+    kernels.do(kernels.xp.multiply, delta, room.scratch, out=delta)
 
 
 def _leaky_relu(kernels: Kernels, z: Array, room: _Room) -> Array:
-    kernels.xp.multiply(z, LEAKY_SLOPE, out=room.scratch)
-    return kernels.xp.maximum(z, room.scratch, out=z)
+    kernels.do(kernels.xp.multiply, z, LEAKY_SLOPE, out=room.scratch)
+    return kernels.do(kernels.xp.maximum, z, room.scratch, out=z)
 
 
 def _leaky_relu_back(kernels: Kernels, a: Array, delta: Array, room: _Room) -> None:
-    slope = kernels.xp.greater(a, room.zeros, out=room.scratch)
-    slope *= 1 - LEAKY_SLOPE
-    slope += LEAKY_SLOPE
-    delta *= slope
+    """``slope + (1 - slope) [a > 0]``."""
+    do, xp = kernels.do, kernels.xp
+    do(xp.greater, a, room.zeros, out=room.scratch)
+    do(xp.multiply, room.scratch, 1 - LEAKY_SLOPE, out=room.scratch)
+    do(xp.add, room.scratch, LEAKY_SLOPE, out=room.scratch)
+    do(xp.multiply, delta, room.scratch, out=delta)
 
 
 def _logistic(kernels: Kernels, z: Array, room: _Room) -> Array:
@@ -300,20 +307,22 @@ def _logistic(kernels: Kernels, z: Array, room: _Room) -> Array:
 
 def _logistic_back(kernels: Kernels, a: Array, delta: Array, room: _Room) -> None:
     """``a (1 - a) = a - a^2``."""
-    kernels.xp.multiply(a, a, out=room.scratch)
-    kernels.xp.subtract(a, room.scratch, out=room.scratch)
-    delta *= room.scratch
+    do, xp = kernels.do, kernels.xp
+    do(xp.multiply, a, a, out=room.scratch)
+    do(xp.subtract, a, room.scratch, out=room.scratch)
+    do(xp.multiply, delta, room.scratch, out=delta)
 
 
 def _tanh(kernels: Kernels, z: Array, room: _Room) -> Array:
-    return kernels.xp.tanh(z, out=z)
+    return kernels.do(kernels.xp.tanh, z, out=z)
 
 
 def _tanh_back(kernels: Kernels, a: Array, delta: Array, room: _Room) -> None:
     """``1 - a^2``: delta less delta a^2."""
-    kernels.xp.multiply(a, a, out=room.scratch)
-    room.scratch *= delta
-    delta -= room.scratch
+    do, xp = kernels.do, kernels.xp
+    do(xp.multiply, a, a, out=room.scratch)
+    do(xp.multiply, room.scratch, delta, out=room.scratch)
+    do(xp.subtract, delta, room.scratch, out=delta)
 
 
 ACTIVATIONS = {

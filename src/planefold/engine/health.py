@@ -19,7 +19,7 @@ from planefold.networks.mlp import MLP
 
 N_PROBE = 256  # rows on which units are watched: dead on that many is dead for practical purposes
 # Measuring costs about as much as some steps do; so many steps lie between two measurements.
-STEPS_BETWEEN = 200
+STEPS_BETWEEN = 500
 SATURATED_ROWS = 0.9  # share of the probe rows on which a saturated unit's slope is nearly gone
 
 
@@ -52,7 +52,7 @@ class Health:
         """Tell whether to measure in the epoch of that number."""
         return epoch == 1 or epoch % self.every == 0
 
-    def watch(self, step: Step, batch: Batch, masks: Masks, rate: float) -> Array | float:
+    def watch(self, step: Step, batch: Batch, masks: Masks, rate: float) -> Array:
         """Make a step, as it would be made, and measure it."""
         before = self.flat.theta.clone()
         value = step.slope(batch, masks)

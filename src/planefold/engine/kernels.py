@@ -9,6 +9,8 @@ large arrays is shared by the cores, and so is oneDNN's. ``benchmarks/training.p
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,18 +22,57 @@ from torch import Tensor
 # A NumPy array or a torch tensor.
 Array = Any
 FloatArray = NDArray[np.float64]
+Work = Callable[[], None]
 
 # Numbers in the widest layer's activations of a batch from which torch's calls pay.
 TORCH_FROM = 100_000
 # Multiply-adds of one product from which oneDNN pays.
 ONEDNN_FROM = 10_000_000
+N_WARM_UPS = 3  # libraries choose and load their kernels in the first calls, which must not be captured
 
 
 class NumpyKernels:
-    """NumPy on the CPU."""
+    """NumPy on the CPU.
+
+    Python's part of a small network's step, function upon function, takes as long as NumPy's. It is paid once:
+    :meth:`capture` notes what a step calls (every call goes through :meth:`do` or :meth:`run`), and the notes are
+    played back.
+    """
 
     xp: Any = np
     block = 16_384  # numbers of a vector at a time: what Adam needs of so many fits into the second-level cache
+    captures = True
+
+    def __init__(self) -> None:
+        self._tape: list[Callable[[], object]] | None = None
+
+    def do(self, function: Callable[..., Any], *arguments: Any, out: Array) -> Array:
+        """Call a function that writes into ``out``, and return that."""
+        function(*arguments, out)
+        if self._tape is not None:
+            self._tape.append(partial(function, *arguments, out))
+        return out
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function that does all its work on the arrays it is given."""
+        function(*arguments)
+        if self._tape is not None:
+            self._tape.append(partial(function, *arguments))
+
+    def capture(self, work: Work) -> Work:
+        """Do ``work`` once and return what does it again."""
+        tape: list[Callable[[], object]] = []
+        self._tape = tape
+        try:
+            work()
+        finally:
+            self._tape = None
+
+        def replay() -> None:
+            for call in tape:
+                call()
+
+        return replay
 
     def array(self, tensor: Tensor) -> Array:
         """Return the same memory as an array of this library."""
@@ -39,64 +80,106 @@ class NumpyKernels:
 
     def own(self, tensor: Tensor | None) -> Array:
         """Return :meth:`array` of a tensor; that of a single network without its member axis, which costs time."""
-        if tensor is None:
-            return None
-        array = self.array(tensor)
-        return array[0] if array.ndim == 3 and len(array) == 1 else array
+        return _own(self, tensor)
 
     def empty(self, shape: tuple[int, ...], like: Tensor) -> Array:
         """Allocate an array with the number type of ``like``, where ``like`` is."""
         return self.array(torch.empty(shape, dtype=like.dtype, device=like.device))
 
+    copy = staticmethod(np.copyto)  # (out, array)
+
+    def fill(self, numbers: Array, values: Sequence[float]) -> None:
+        """Write some values into an array."""
+        numbers[:] = values
+
+    def scalars(self, numbers: Array) -> list[Array]:
+        """Return each of some numbers as an array without axes, of the same memory."""
+        return [numbers[i : i + 1].reshape(()) for i in range(len(numbers))]
+
     def product(self, a: Array, b: Array, out: Array) -> Array:
         """Write the matrix product of the last two axes into ``out`` and return it."""
         if a.shape[-1] == 1:  # an outer product: BLAS would take several times as long
-            return np.multiply(a, b, out=out)
-        return np.dot(a, b, out) if out.ndim == 2 else np.matmul(a, b, out=out)
+            return self.do(np.multiply, a, b, out=out)
+        return self.do(np.dot if out.ndim == 2 else np.matmul, a, b, out=out)
 
     write_product = product
 
     def dense(self, a: Array, weights: Array, bias: Array, out: Array) -> Array:
         """Return ``a W + b``, possibly in ``out``."""
-        z = self.product(a, weights, out)
-        z += bias
-        return z
+        return self.do(np.add, self.product(a, weights, out), bias, out=out)
 
-    def row_squares(self, rows: Array) -> Array:
-        """Sum the squares of each row: shape (n_rows, 1), of a single row a number."""
+    def row_squares(self, rows: Array, out: Array) -> Array:
+        """Sum the squares of each row into ``out`` of shape (n_rows, 1)."""
         if len(rows) == 1:
-            return np.dot(rows[0], rows[0])
-        return np.einsum("ij,ij->i", rows, rows)[:, None]
+            self.do(np.dot, rows[0], rows[0], out=out.reshape(()))
+        else:
+            self.do(np.matmul, rows[:, None, :], rows[:, :, None], out=out[:, None])
+        return out
 
-    def collect(self, values: list[Array | float]) -> FloatArray:
-        """Return numbers, or arrays of shape (n_members, 1), as one array on the CPU: (n_values, n_members or 1)."""
-        return np.array(values, dtype=float).reshape(len(values), -1)
+    def row_sums(self, rows: Array, out: Array) -> Array:
+        """Sum each row into ``out`` of shape (n_rows, 1)."""
+        self.run(partial(np.sum, rows, axis=1, keepdims=True, out=out))
+        return out
 
     def sigmoid(self, z: Array, out: Array) -> Array:
         """Write ``1 / (1 + exp(-z))`` into ``out``."""
-        return expit(z, out=out)
+        return self.do(expit, z, out=out)
 
 
 class TorchKernels:
-    """torch, on the CPU or a GPU."""
+    """torch, on the CPU or a GPU. On a GPU steps are captured as CUDA graphs."""
 
     xp: Any = torch
     block = 0  # whole vectors, which the cores share
+
+    def __init__(self, *, captures: bool = False) -> None:
+        self.captures = captures
+
+    def do(self, function: Callable[..., Any], *arguments: Any, out: Tensor) -> Tensor:
+        """Call a function that writes into ``out``, and return that."""
+        function(*arguments, out=out)
+        return out
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function that does all its work on the tensors it is given."""
+        function(*arguments)
+
+    def capture(self, work: Work) -> Work:
+        """Do ``work`` a few times, capture it as a CUDA graph, and return what replays it."""
+        stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(N_WARM_UPS):
+                work()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            work()
+        return graph.replay
 
     def array(self, tensor: Tensor) -> Array:
         """Return the tensor."""
         return tensor.detach()
 
     def own(self, tensor: Tensor | None) -> Array:
-        """Return :meth:`array` of a tensor; that of a single network without its member axis, which costs time."""
-        if tensor is None:
-            return None
-        array = self.array(tensor)
-        return array[0] if array.ndim == 3 and len(array) == 1 else array
+        """Return :meth:`array` of a tensor; that of a single network without its member axis."""
+        return _own(self, tensor)
 
     def empty(self, shape: tuple[int, ...], like: Tensor) -> Array:
         """Allocate a tensor with the number type of ``like``, where ``like`` is."""
         return torch.empty(shape, dtype=like.dtype, device=like.device)
+
+    def copy(self, out: Tensor, array: Tensor) -> None:
+        """Write what ``array`` holds into ``out``."""
+        out.copy_(array)
+
+    def fill(self, numbers: Tensor, values: Sequence[float]) -> None:
+        """Write some values into a tensor."""
+        numbers.copy_(torch.tensor(values, dtype=numbers.dtype))
+
+    def scalars(self, numbers: Tensor) -> list[Array]:
+        """Return each of some numbers as a tensor without axes, of the same memory."""
+        return list(numbers.unbind())
 
     def product(self, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
         """Return the matrix product of the last two axes, possibly in ``out``."""
@@ -119,15 +202,13 @@ class TorchKernels:
             return torch.addmm(bias, a, weights, out=out)
         return torch.matmul(a, weights, out=out).add_(bias)
 
-    def row_squares(self, rows: Tensor) -> Tensor:
-        """Sum the squares of each row: shape (n_rows, 1)."""
-        return rows.square().sum(dim=1, keepdim=True)
+    def row_squares(self, rows: Tensor, out: Tensor) -> Tensor:
+        """Sum the squares of each row into ``out`` of shape (n_rows, 1)."""
+        return torch.sum(rows.square(), dim=1, keepdim=True, out=out)
 
-    def collect(self, values: list[Tensor | float]) -> FloatArray:
-        """Return numbers, or tensors of shape (n_members, 1), as one array on the CPU: (n_values, n_members or 1)."""
-        if isinstance(values[0], Tensor):
-            return np.asarray(torch.stack([v for v in values if isinstance(v, Tensor)]).flatten(1).cpu().double())
-        return np.array(values, dtype=float)[:, None]
+    def row_sums(self, rows: Tensor, out: Tensor) -> Tensor:
+        """Sum each row into ``out`` of shape (n_rows, 1)."""
+        return torch.sum(rows, dim=1, keepdim=True, out=out)
 
     def sigmoid(self, z: Tensor, out: Tensor) -> Tensor:
         """Write ``1 / (1 + exp(-z))`` into ``out``."""
@@ -140,7 +221,14 @@ Kernels = NumpyKernels | TorchKernels
 def kernels_for(like: Tensor, n_values: int) -> Kernels:
     """Choose by size: ``n_values`` is how many numbers the activations of the widest layer are."""
     small = like.device.type == "cpu" and n_values < TORCH_FROM
-    return NumpyKernels() if small else TorchKernels()
+    return NumpyKernels() if small else TorchKernels(captures=like.is_cuda)
+
+
+def _own(kernels: Kernels, tensor: Tensor | None) -> Array:
+    if tensor is None:
+        return None
+    array = kernels.array(tensor)
+    return array[0] if array.ndim == 3 and len(array) == 1 else array
 
 
 def _suits_onednn(a: Tensor, b: Tensor) -> bool:

@@ -25,7 +25,7 @@ from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch, Run
 from planefold.engine.schedules import Rate
 from planefold.engine.sources import Rows, Shuffled
-from planefold.engine.step import GRADIENTS, ByHand, Gradient, Step
+from planefold.engine.step import GRADIENTS, Gradient, Step
 from planefold.engine.stopping import BestWeights, Patience, Snapshot, non_finite_weights
 from planefold.networks.mlp import MLP
 
@@ -151,8 +151,11 @@ def _lowest(epochs: Sequence[Epoch]) -> int | None:
 def _trivial_loss(rows: Rows, objective: Objective) -> float:
     if rows.members is None:
         return objective.trivial_loss(rows.y, rows.weights)
-    _, y, weights = rows.take(np.unique(rows.members[rows.members >= 0]))  # the rows that any member sees
-    return objective.trivial_loss(y, weights)
+    # The rows that any member sees, each as often as members see it: resampled rows come several times.
+    index, times = np.unique(rows.members[rows.members >= 0], return_counts=True)
+    _, y, weights = rows.take(index)
+    counts = torch.from_numpy(times).to(y)
+    return objective.trivial_loss(y, counts if weights is None else weights * counts)
 
 
 class _Judge:
@@ -222,8 +225,9 @@ class _Loop:
             memory.rate = Rate(plan)
         assert memory.rate is not None
         self.step = Step(self.gradient, memory.optimizer, self.flat, plan, self.kernels)
-        if self.flat.theta.is_cuda and isinstance(self.gradient, ByHand):
+        if self.kernels.captures:
             self.step = CapturedStep(self.step, self.flat)
+        self.penalties = self.kernels.empty((self.batches.n_batches, self.net.spec.n_members), self.flat.theta)
         self.masks = Masks(self.net.spec, self.flat.theta, self.random_state)
         self.health = Health(self.net, self.flat, self.batches)
         best = BestWeights(self.flat) if self.judge is not None and plan.restore_best else None
@@ -273,23 +277,24 @@ class _Loop:
         """Make one pass and record it."""
         started = time.perf_counter()
         losses: list[FloatArray] = []
-        penalties: list[Array | float] = []
-        rate = 0.0
+        done, rate = 0, 0.0
         for block in self.batches.epoch(self.random_state):
             batches = Batches(block, self.net.spec, self.objective, self.kernels)
             for batch in batches:
-                rate = self._rate(number, len(penalties))
+                rate = self._rate(number, done)
                 masks = self._draw_masks(batch)
-                if len(penalties) + 1 == self.batches.n_batches and self.health.is_due(number):
-                    penalties.append(self.health.watch(self.step, batch, masks, rate))
+                if done + 1 == self.batches.n_batches and self.health.is_due(number):
+                    penalty = self.health.watch(self.step, batch, masks, rate)
                 else:
-                    penalties.append(self.step(batch, masks, rate))
+                    penalty = self.step(batch, masks, rate)
+                self.penalties[done] = penalty[:, 0]
+                done += 1
             losses.append(batches.losses())
             if not np.isfinite(losses[-1]).all():
                 break
         self.memory.n_seen += self.batches.rows.n_rows
         loss = np.concatenate(losses)
-        objective = loss + self.kernels.collect(penalties)
+        objective = loss + torch.as_tensor(self.penalties[:done]).cpu().numpy()
         val_loss, figure = (None, None) if self.judge is None else self.judge(self.net)
         return Epoch(
             epoch=number,

@@ -85,10 +85,11 @@ class Momentum(Optimizer):
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
         v, rate = rest
-        v *= self.plan.momentum
-        g *= rate
-        v += g
-        w -= v
+        do, xp = kernels.do, kernels.xp
+        do(xp.multiply, v, self.plan.momentum, out=v)
+        do(xp.multiply, g, rate, out=g)
+        do(xp.add, v, g, out=v)
+        do(xp.subtract, w, v, out=w)
 
 
 class Nesterov(Momentum):
@@ -103,12 +104,13 @@ class Nesterov(Momentum):
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
         v, rate = rest
-        v *= self.plan.momentum
-        g *= rate
-        v += g
-        w -= g
-        kernels.xp.multiply(v, self.plan.momentum, out=scratch)
-        w -= scratch
+        do, xp = kernels.do, kernels.xp
+        do(xp.multiply, v, self.plan.momentum, out=v)
+        do(xp.multiply, g, rate, out=g)
+        do(xp.add, v, g, out=v)
+        do(xp.subtract, w, g, out=w)
+        do(xp.multiply, v, self.plan.momentum, out=scratch)
+        do(xp.subtract, w, scratch, out=w)
 
 
 class AveragedMomentum(Optimizer):
@@ -119,11 +121,12 @@ class AveragedMomentum(Optimizer):
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
         v, rate = rest
-        v *= self.plan.momentum
-        g *= 1 - self.plan.momentum
-        v += g
-        kernels.xp.multiply(v, rate, out=scratch)
-        w -= scratch
+        do, xp = kernels.do, kernels.xp
+        do(xp.multiply, v, self.plan.momentum, out=v)
+        do(xp.multiply, g, 1 - self.plan.momentum, out=g)
+        do(xp.add, v, g, out=v)
+        do(xp.multiply, v, rate, out=scratch)
+        do(xp.subtract, w, scratch, out=w)
 
 
 class GradientDescent(Optimizer):
@@ -131,8 +134,8 @@ class GradientDescent(Optimizer):
 
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
-        g *= rest[0]
-        w -= g
+        kernels.do(kernels.xp.multiply, g, rest[0], out=g)
+        kernels.do(kernels.xp.subtract, w, g, out=w)
 
 
 def _sgd(flat: FlatParameters, plan: Plan) -> Optimizer:
@@ -156,8 +159,8 @@ class Adagrad(Optimizer):
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
         v, rate = rest
-        kernels.xp.multiply(g, g, out=scratch)
-        v += scratch
+        kernels.do(kernels.xp.multiply, g, g, out=scratch)
+        kernels.do(kernels.xp.add, v, scratch, out=v)
         _descend(kernels, w, g, v, scratch, rate, self.plan.epsilon)
 
 
@@ -193,17 +196,18 @@ class Adadelta(Optimizer):
 
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
-        xp, (v, u, rate) = kernels.xp, rest
+        v, u, rate = rest
+        do, xp = kernels.do, kernels.xp
         _remember_square(kernels, v, g, self.plan.rho, scratch)
-        xp.add(v, self.plan.epsilon, out=scratch)
-        xp.sqrt(scratch, out=scratch)
-        g /= scratch
-        xp.add(u, self.plan.epsilon, out=scratch)
-        xp.sqrt(scratch, out=scratch)
-        g *= scratch
+        do(xp.add, v, self.plan.epsilon, out=scratch)
+        do(xp.sqrt, scratch, out=scratch)
+        do(xp.divide, g, scratch, out=g)
+        do(xp.add, u, self.plan.epsilon, out=scratch)
+        do(xp.sqrt, scratch, out=scratch)
+        do(xp.multiply, g, scratch, out=g)
         _remember_square(kernels, u, g, self.plan.rho, scratch)
-        g *= rate
-        w -= g
+        do(xp.multiply, g, rate, out=g)
+        do(xp.subtract, w, g, out=w)
 
 
 class Adam(Optimizer):
@@ -211,6 +215,9 @@ class Adam(Optimizer):
 
     ``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``,
     ``w = w - r sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + e)``
+
+    What is remembered is ``m / (1 - b1)`` and ``v / (1 - b2)``: two operations on whole vectors fewer, for two more
+    on the rate and on epsilon.
 
     References
     ----------
@@ -220,22 +227,29 @@ class Adam(Optimizer):
 
     n_slots = 2
 
+    def __init__(self, flat: FlatParameters, plan: Plan) -> None:
+        super().__init__(flat, plan)
+        self.of_mean, self.of_root = 1 - plan.beta_1, math.sqrt(1 - plan.beta_2)
+
     def coefficients(self, rate: float) -> tuple[float, ...]:
         """Count a step and return the rate with both corrections."""
         self.t += 1
-        return (rate * math.sqrt(1 - self.plan.beta_2**self.t) / (1 - self.plan.beta_1**self.t),)
+        corrected = rate * math.sqrt(1 - self.plan.beta_2**self.t) / (1 - self.plan.beta_1**self.t)
+        return (corrected * self.of_mean / self.of_root,)
 
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
         m, v, rate = rest
         self._remember(kernels, m, v, g, scratch)
-        _descend(kernels, w, m, v, scratch, rate, self.plan.epsilon)
+        _descend(kernels, w, m, v, scratch, rate, self.plan.epsilon / self.of_root)
 
     def _remember(self, kernels: Kernels, m: Array, v: Array, g: Array, scratch: Array) -> None:
-        _remember_square(kernels, v, g, self.plan.beta_2, scratch)
-        m *= self.plan.beta_1
-        kernels.xp.multiply(g, 1 - self.plan.beta_1, out=scratch)
-        m += scratch
+        do, xp = kernels.do, kernels.xp
+        do(xp.multiply, m, self.plan.beta_1, out=m)
+        do(xp.add, m, g, out=m)
+        do(xp.multiply, v, self.plan.beta_2, out=v)
+        do(xp.multiply, g, g, out=scratch)
+        do(xp.add, v, scratch, out=v)
 
 
 class AdamUncorrected(Adam):
@@ -244,7 +258,7 @@ class AdamUncorrected(Adam):
     def coefficients(self, rate: float) -> tuple[float, ...]:
         """Count a step and return the rate as it is."""
         self.t += 1
-        return (rate,)
+        return (rate * self.of_mean / self.of_root,)
 
 
 class AdamW(Adam):
@@ -260,7 +274,8 @@ class AdamW(Adam):
     def coefficients(self, rate: float) -> tuple[float, ...]:
         """Count a step and return the rate and the factor of the root, corrected."""
         self.t += 1
-        return rate / (1 - self.plan.beta_1**self.t), 1 / math.sqrt(1 - self.plan.beta_2**self.t)
+        rate *= self.of_mean / (1 - self.plan.beta_1**self.t)
+        return rate, self.of_root / math.sqrt(1 - self.plan.beta_2**self.t)
 
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
@@ -288,25 +303,27 @@ class NAdam(Adam):
         now, ahead = (self.plan.beta_1 * (1 - 0.5 * 0.96 ** (0.004 * t)) for t in (self.t, self.t + 1))
         self.product *= now
         of_gradient = rate * (1 - now) / (1 - self.product)
-        of_mean = rate * ahead / (1 - self.product * ahead)
-        return of_gradient, of_mean, 1 / math.sqrt(1 - self.plan.beta_2**self.t)
+        of_mean = rate * ahead / (1 - self.product * ahead) * self.of_mean
+        return of_gradient, of_mean, self.of_root / math.sqrt(1 - self.plan.beta_2**self.t)
 
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
         m, v, of_gradient, of_mean, of_root = rest
         self._remember(kernels, m, v, g, scratch)
-        g *= of_gradient
-        kernels.xp.multiply(m, of_mean, out=scratch)
-        g += scratch
+        do, xp = kernels.do, kernels.xp
+        do(xp.multiply, g, of_gradient, out=g)
+        do(xp.multiply, m, of_mean, out=scratch)
+        do(xp.add, g, scratch, out=g)
         _descend(kernels, w, g, v, scratch, 1.0, self.plan.epsilon, of_root)
 
 
 def _remember_square(kernels: Kernels, v: Array, g: Array, share: float, scratch: Array) -> None:
     """``v = share v + (1 - share) g^2``."""
-    v *= share
-    kernels.xp.multiply(g, g, out=scratch)
-    scratch *= 1 - share
-    v += scratch
+    do, xp = kernels.do, kernels.xp
+    do(xp.multiply, v, share, out=v)
+    do(xp.multiply, g, g, out=scratch)
+    do(xp.multiply, scratch, 1 - share, out=scratch)
+    do(xp.add, v, scratch, out=v)
 
 
 def _descend(
@@ -320,13 +337,14 @@ def _descend(
     of_root: Coefficient | None = None,
 ) -> None:
     """``w = w - rate direction / (of_root sqrt(v) + epsilon)``."""
-    kernels.xp.sqrt(v, out=scratch)
+    do, xp = kernels.do, kernels.xp
+    do(xp.sqrt, v, out=scratch)
     if of_root is not None:
-        scratch *= of_root
-    scratch += epsilon
-    kernels.xp.divide(direction, scratch, out=scratch)
-    scratch *= rate
-    w -= scratch
+        do(xp.multiply, scratch, of_root, out=scratch)
+    do(xp.add, scratch, epsilon, out=scratch)
+    do(xp.divide, direction, scratch, out=scratch)
+    do(xp.multiply, scratch, rate, out=scratch)
+    do(xp.subtract, w, scratch, out=w)
 
 
 OPTIMIZERS = {

@@ -25,22 +25,27 @@ class Penalty:
     """
 
     def __init__(self, flat: FlatParameters, plan: Plan, kernels: Kernels) -> None:
-        self.kernels, self.xp = kernels, kernels.xp
+        self.kernels = kernels
         n_columns = flat.n_weights + (flat.n_biases if plan.penalize_bias else 0)
         self.weights = kernels.array(flat.theta)[:, :n_columns]
         self.gradient = kernels.array(flat.gradient)[:, :n_columns]
         self.scratch = kernels.empty(tuple(self.weights.shape), flat.theta)
+        n_members = len(flat.theta)
+        self.sums, self.value, self.l1_value = (kernels.empty((n_members, 1), flat.theta) for _ in range(3))
+        self.value[...] = 0
         self.is_decoupled = plan.solver == "adamw"
         self.l2 = plan.alpha * (1 - plan.l1_ratio)
         self.l1 = plan.alpha * plan.l1_ratio
+        # Of both parts, where there are two.
+        self.all_value = kernels.empty((n_members, 1), flat.theta) if self.l1 else self.value
         self.is_proximal = self.l1 > 0 and plan.solver in PROXIMAL_SOLVERS
         # Where momentum adds gradients up, a lasting one moves a weight by rate / (1 - momentum) a step: the weight
         # stands still at the minimum only if the proximal operator reaches as far.
         adds_up = plan.solver != "averaged_momentum" and plan.momentum < 1
         self.reach = 1 / (1 - plan.momentum) if adds_up else 1.0
 
-    def add_gradient(self, total: Array | float) -> Array | float:
-        """Add the penalty's gradient and return its value for each member.
+    def add_gradient(self, total: Array | float) -> Array:
+        """Add the penalty's gradient and return its value for each member, in memory of its own.
 
         Parameters
         ----------
@@ -50,34 +55,57 @@ class Penalty:
 
         Returns
         -------
-        float, or array of shape (n_members, 1)
+        array of shape (n_members, 1)
         """
-        value: Array | float = 0.0
+        do, xp = self.kernels.do, self.kernels.xp
         if self.l2 and not self.is_decoupled:
-            self.xp.multiply(self.weights, self.l2 / total, out=self.scratch)
-            self.gradient += self.scratch
-            value = 0.5 * self.l2 / total * self.kernels.row_squares(self.weights)
+            self._add(self.weights, self.l2, total)
+            self._note(self.kernels.row_squares(self.weights, self.sums), 0.5 * self.l2, total, self.value)
         if self.l1:
             if not self.is_proximal:
-                self.xp.sign(self.weights, out=self.scratch)
-                self.scratch *= self.l1 / total
-                self.gradient += self.scratch
-            self.xp.abs(self.weights, out=self.scratch)
-            value = value + self.l1 / total * self.scratch.sum(-1)[:, None]
-        return value
+                self._add(do(xp.sign, self.weights, out=self.scratch), self.l1, total)
+            do(xp.abs, self.weights, out=self.scratch)
+            self._note(self.kernels.row_sums(self.scratch, self.sums), self.l1, total, self.l1_value)
+            do(xp.add, self.value, self.l1_value, out=self.all_value)
+        return self.all_value
+
+    def _add(self, slope: Array, strength: float, total: Array | float) -> None:
+        """Add ``strength / total`` times ``slope`` to the gradient."""
+        do, xp = self.kernels.do, self.kernels.xp
+        if isinstance(total, float):
+            do(xp.multiply, slope, strength / total, out=self.scratch)
+        else:
+            do(xp.divide, slope, total, out=self.scratch)
+            do(xp.multiply, self.scratch, strength, out=self.scratch)
+        do(xp.add, self.gradient, self.scratch, out=self.gradient)
+
+    def _note(self, sums: Array, strength: float, total: Array | float, out: Array) -> None:
+        """Write ``strength / total`` times the sums of the members into ``out``."""
+        do, xp = self.kernels.do, self.kernels.xp
+        if isinstance(total, float):
+            do(xp.multiply, sums, strength / total, out=out)
+        else:
+            do(xp.divide, sums, total, out=out)
+            do(xp.multiply, out, strength, out=out)
+
+    def before_step(self, rate: Array | float) -> None:
+        """Shorten the weights before a step of ``adamw`` at ``rate``: ``w = (1 - rate alpha) w``."""
+        if self.is_decoupled and self.l2:
+            do, xp = self.kernels.do, self.kernels.xp
+            do(xp.multiply, self.weights, rate, out=self.scratch)
+            do(xp.multiply, self.scratch, self.l2, out=self.scratch)
+            do(xp.subtract, self.weights, self.scratch, out=self.weights)
 
     def after_step(self, total: Array | float, rate: Array | float) -> None:
         """Do what acts on the weights themselves, after a step at ``rate``."""
         if self.is_proximal:
-            self.shrink(rate * self.reach * self.l1 / total)
+            self.kernels.run(self._shrink_at, total, rate)
 
-    def before_step(self, rate: Array | float) -> None:
-        """Shorten the weights before a step of ``adamw`` at ``rate``."""
-        if self.is_decoupled and self.l2:
-            self.weights *= 1 - rate * self.l2
+    def _shrink_at(self, total: Array | float, rate: Array | float) -> None:
+        self.shrink(rate * self.reach * self.l1 / total)
 
     def shrink(self, by: Array | float) -> None:
         """Move each weight towards 0 by ``by``, and no further than to 0: ``sign(w) max(|w| - by, 0)``."""
         # w minus w cut off at +-by: the same, without a sign to take.
-        self.xp.clip(self.weights, -by, by, out=self.scratch)
+        self.kernels.xp.clip(self.weights, -by, by, out=self.scratch)
         self.weights -= self.scratch

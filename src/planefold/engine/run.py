@@ -46,7 +46,7 @@ class Epoch:
         logistic) whose slope is below a twentieth of its greatest on nine probe rows of ten.
 
     The figures of layers are empty in epochs in which they were not measured. Measuring takes as long as some steps,
-    so at least 200 steps lie between two measurements; the first epoch is always measured. Probe rows are up to 256
+    so at least 500 steps lie between two measurements; the first epoch is always measured. Probe rows are up to 256
     rows spread over the training rows; they are seen with dropout off.
     """
 

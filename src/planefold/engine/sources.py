@@ -57,15 +57,15 @@ class Rows:
             # Filled up with a row of the member's own: what the network sees is never what the member holds out.
             index = np.where(absent, 0 if self.members is None else self.members[:, :1], index)
         rows = torch.from_numpy(index).to(self.y.device)
-        weights = None if self.weights is None else self.weights[rows]
+        weights = None if self.weights is None else _picked(self.weights, rows)
         if absent.any():
             present = torch.from_numpy(~absent).to(self.y)
             weights = present if weights is None else weights * present
-        return self._dense(rows), self.y[rows], weights
+        return self._dense(rows), _picked(self.y, rows), weights
 
     def _dense(self, rows: Tensor | slice) -> Tensor:
         if isinstance(self.X, Tensor):
-            return self.X[rows]
+            return self.X[rows] if isinstance(rows, slice) else _picked(self.X, rows)
         picked = self.X[rows if isinstance(rows, slice) else rows.cpu().numpy().ravel()].toarray()
         dense = torch.as_tensor(picked, dtype=self.dtype, device=self.y.device)
         return dense if isinstance(rows, slice) else dense.reshape(*rows.shape, -1)
@@ -73,6 +73,13 @@ class Rows:
     def all(self) -> Taken:
         """Return every row at once."""
         return self.take(slice(None) if self.members is None else self.members)
+
+
+def _picked(values: Tensor, rows: Tensor) -> Tensor:
+    """Return ``values[rows]``: on the CPU by NumPy, which takes a fifth of the time for small tables."""
+    if values.device.type == "cpu":
+        return torch.from_numpy(values.numpy().take(rows.numpy(), axis=0))
+    return values[rows]
 
 
 @dataclass(frozen=True)
@@ -100,21 +107,19 @@ class Shuffled:
         self.rows, self.batch_size, self.shuffle = rows, batch_size, shuffle
         self._order = np.arange(rows.n_rows) if rows.members is None else rows.members.copy()
         n_values = rows.X.shape[1] * (1 if rows.members is None else len(rows.members))
+        self._starts = range(0, rows.n_rows, batch_size)
+        self.n_batches = len(self._starts)  # iterations of one epoch
+        self._counts: NDArray[np.int64] | None = None
+        if (self._order >= 0).all():  # the same in every epoch
+            self._counts = np.diff([*self._starts, rows.n_rows])[:, None]
         self._n_at_once = batch_size * max(1, VALUES_AT_ONCE // max(1, batch_size * n_values))
-
-    @property
-    def n_batches(self) -> int:
-        """Iterations of one epoch."""
-        return len(self._starts)
-
-    @property
-    def _starts(self) -> range:
-        return range(0, self.rows.n_rows, self.batch_size)
 
     def counts(self) -> NDArray[np.int64]:
         """Return how many rows, without padding, each batch of the last epoch held: (n_batches, n_members or 1)."""
-        present = np.atleast_2d(self._order >= 0).astype(np.int64)
-        return np.add.reduceat(present, self._starts, axis=1).T
+        if self._counts is None:
+            present = np.atleast_2d(self._order >= 0).astype(np.int64)
+            return np.add.reduceat(present, self._starts, axis=1).T
+        return self._counts
 
     def epoch(self, random_state: np.random.RandomState) -> Iterator[Block]:
         """Yield the batches of one pass, some at a time.
@@ -123,15 +128,13 @@ class Shuffled:
         ``random_state`` both take the same batches.
         """
         if self.shuffle:
-            lines = self._order[None] if self._order.ndim == 1 else self._order
-            for line in lines:
+            for line in self._order[None] if self._order.ndim == 1 else self._order:
                 places = np.arange(self.rows.n_rows)
                 random_state.shuffle(places)
                 line[:] = line[places]
         for start in range(0, self.rows.n_rows, self._n_at_once):
             stop = min(start + self._n_at_once, self.rows.n_rows)
-            spans = [
-                slice(first - start, min(first + self.batch_size, stop) - start)
-                for first in range(start, stop, self.batch_size)
-            ]
-            yield Block(*self.rows.take(self._order[..., start:stop]), spans)
+            yield Block(*self.rows.take(self._order[..., start:stop]), self._spans(stop - start))
+
+    def _spans(self, n_rows: int) -> list[slice]:
+        return [slice(start, min(start + self.batch_size, n_rows)) for start in range(0, n_rows, self.batch_size)]

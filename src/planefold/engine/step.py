@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from planefold.engine.batches import Batch, Batches
@@ -41,11 +42,14 @@ class ByAutograd:
     """The same by torch's automatic differentiation, for any module: several times slower on small networks."""
 
     def __init__(self, net: MLP, flat: FlatParameters, objective: Objective, kernels: Kernels) -> None:
-        self.net, self.flat, self.objective = net, flat, objective
+        self.net, self.flat, self.objective, self.kernels = net, flat, objective, kernels
         self.parameters = list(net.parameters())
 
     def __call__(self, batch: Batch, masks: Masks) -> None:
         """Write outputs and gradient."""
+        self.kernels.run(self._compute, batch, masks)
+
+    def _compute(self, batch: Batch, masks: Masks) -> None:
         kept = None if masks is None else [None if mask is None else torch.as_tensor(mask) for mask in masks]
         present = None if isinstance(batch.share, float) else torch.as_tensor(batch.share)[..., 0] > 0
         self.net.train()
@@ -78,18 +82,24 @@ class Step:
         self.update = Update(optimizer, flat, kernels)
         self.flat_gradient = kernels.array(flat.gradient)
 
-    def __call__(self, batch: Batch, masks: Masks, rate: float) -> Array | float:
-        """Make a step at ``rate``; return the penalty's value for each member before it."""
+    def __call__(self, batch: Batch, masks: Masks, rate: float) -> Array:
+        """Make a step at ``rate``.
+
+        Returns
+        -------
+        array of shape (n_members, 1)
+            The penalty's value before the step, for each member; the next step writes over it.
+        """
         value = self.slope(batch, masks)
         self.move(batch.total, rate, self.optimizer.coefficients(rate))
         return value
 
-    def slope(self, batch: Batch, masks: Masks) -> Array | float:
+    def slope(self, batch: Batch, masks: Masks) -> Array:
         """Compute the gradient of the objective; return the penalty's value."""
         self.gradient(batch, masks)
         value = self.penalty.add_gradient(batch.total)
         if self.max_norm is not None:
-            self._clip(self.max_norm)
+            self.kernels.run(self._clip, self.max_norm)
         return value
 
     def move(self, total: Array | float, rate: Array | float, coefficients: Sequence[Array | float]) -> None:
@@ -106,8 +116,9 @@ class Step:
         Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", ICML 2013,
         algorithm 1.
         """
-        length = self.kernels.row_squares(self.flat_gradient) ** 0.5
-        self.flat_gradient *= (max_norm / (length + 1e-30)).clip(max=1.0)
+        xp, gradient = self.kernels.xp, self.flat_gradient
+        length = xp.sqrt((gradient * gradient).sum(-1))[:, None]
+        gradient *= (max_norm / (length + 1e-30)).clip(max=1.0)
 
 
 class WholeObjective:
@@ -122,11 +133,10 @@ class WholeObjective:
         # The batch is all there is, and its means and variances are those that prediction takes.
         self.gradient = Propagation(net, flat, objective, kernels, norm_momentum=1.0)
         self.penalty = Penalty(flat, plan, kernels)
-        self.kernels = kernels
 
     def __call__(self) -> tuple[FloatArray, FloatArray]:
-        """Write the gradient into the flat one; return loss and penalty, each (n_members,) or (1,)."""
+        """Write the gradient into the flat one; return loss and penalty, each (n_members,)."""
         batch = self.batch
         self.gradient.gradient(batch.X, batch.y, batch.share, None, batch.outputs)
-        penalty = self.kernels.collect([self.penalty.add_gradient(batch.total)])
-        return self.batches.losses()[0], penalty[0]
+        penalty = torch.as_tensor(self.penalty.add_gradient(batch.total))
+        return self.batches.losses()[0], np.asarray(penalty.flatten().cpu().double())
