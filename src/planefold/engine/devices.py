@@ -11,9 +11,10 @@ from threadpoolctl import ThreadpoolController
 
 from planefold.core.errors import ParameterError, show
 
-# Multiply-adds of a forward pass up to which one thread is used. A second one saves a quarter of the time on an idle
-# machine, and costs many times that on a busy one, where threads wait for each other: see docs/design.md.
-ONE_THREAD_UP_TO = 50_000_000
+# Multiply-adds of a network's largest product up to which one thread is used. A second one saves little of so short
+# a product on an idle machine, and costs many times that on a busy one, where threads wait for each other: see
+# docs/design.md.
+ONE_THREAD_UP_TO = 5_000_000
 
 
 def find_device(device: str) -> torch.device:
@@ -46,12 +47,12 @@ def find_device(device: str) -> torch.device:
 
 @contextlib.contextmanager
 def threads_for(multiply_adds: int) -> Iterator[None]:
-    """Use one thread while steps are small, and put the number back afterwards.
+    """Use one thread while products are small, and put the number back afterwards.
 
     Parameters
     ----------
     multiply_adds : int
-        Work of one forward pass: rows of a batch times parameters.
+        Of the largest product: rows of a batch times weights of a member's largest layer.
     """
     if multiply_adds > ONE_THREAD_UP_TO:
         yield

@@ -28,7 +28,7 @@ class Masks:
         self.levels = [min(round(rate * LEVELS), LEVELS - 1) for rate in spec.dropout]
         self.active = any(self.levels)
         self._room: dict[int, list[Tensor | None]] = {}
-        if not self.active:
+        if not self.active:  # nothing is drawn, and `draw` is not called
             return
         seed = int(random_state.randint(2**31))
         if like.device.type == "cpu":
@@ -37,13 +37,11 @@ class Masks:
             self.generator = torch.Generator(like.device)
             self.generator.manual_seed(seed)
 
-    def draw(self, n_rows: int) -> list[Tensor | None] | None:
+    def draw(self, n_rows: int) -> list[Tensor | None]:
         """Return a mask of 0 and ``1 / (1 - rate)`` for each hidden layer, (n_members, n_rows, n_units).
 
         Those of one ``n_rows`` lie in the same memory each time: the next ones are written over them.
         """
-        if not self.active:
-            return None
         if n_rows not in self._room:
             shapes = [(self.spec.n_members, n_rows, units) for units in self.spec.hidden_layer_sizes]
             self._room[n_rows] = [

@@ -40,13 +40,14 @@ class _Captured:
     """The memory and the work of the steps of one length."""
 
     def __init__(self, step: CapturedStep, batch: Batch, masks: Masks, n_numbers: int) -> None:
-        self.kernels = kernels = step.kernels
-        self.X, self.y, self.outputs = (self._room_for(part) for part in (batch.X, batch.y, batch.outputs))
+        kernels = step.kernels
+        self.copy, self.fill, empty_like = kernels.copy, kernels.fill, kernels.xp.empty_like
+        self.X, self.y, self.outputs = (empty_like(part) for part in (batch.X, batch.y, batch.outputs))
         self.is_weighted = not isinstance(batch.share, float)
         self.share: Any = batch.share
         self.total: Any = batch.total
         if self.is_weighted:
-            self.share, self.total = self._room_for(batch.share), self._room_for(batch.total)
+            self.share, self.total = empty_like(batch.share), empty_like(batch.total)
         own = Batch(self.X, self.y, self.share, self.total, self.outputs)
         self.numbers = kernels.empty((n_numbers,), step.flat.theta)
         rate, *coefficients = kernels.scalars(self.numbers)
@@ -63,20 +64,17 @@ class _Captured:
         for tensor, kept in zip(changed, before, strict=True):
             tensor.copy_(kept)
 
-    def _room_for(self, array: Array) -> Any:
-        return self.kernels.xp.empty_like(array)
-
     def _take_in(self, batch: Batch, numbers: tuple[float, ...]) -> None:
-        copy = self.kernels.copy
+        copy = self.copy
         copy(self.X, batch.X)
         copy(self.y, batch.y)
         if self.is_weighted:
             copy(self.share, batch.share)
             copy(self.total, batch.total)
-        self.kernels.fill(self.numbers, numbers)
+        self.fill(self.numbers, numbers)
 
     def __call__(self, batch: Batch, numbers: tuple[float, ...]) -> Array:
         self._take_in(batch, numbers)
         self.replay()
-        self.kernels.copy(batch.outputs, self.outputs)
+        self.copy(batch.outputs, self.outputs)
         return self.value

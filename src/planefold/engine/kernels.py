@@ -24,10 +24,11 @@ Array = Any
 FloatArray = NDArray[np.float64]
 Work = Callable[[], None]
 
-# Numbers in the widest layer's activations of a batch from which torch's calls pay.
+# Numbers in the widest layer's activations of a batch from which torch's calls pay, if several threads share them.
 TORCH_FROM = 100_000
 # Multiply-adds of one product from which oneDNN pays.
 ONEDNN_FROM = 10_000_000
+SIGN_BELOW = 4096  # numbers, up to which NumPy's sign beats its comparison
 N_WARM_UPS = 3  # libraries choose and load their kernels in the first calls, which must not be captured
 
 
@@ -48,9 +49,11 @@ class NumpyKernels:
 
     def do(self, function: Callable[..., Any], *arguments: Any, out: Array) -> Array:
         """Call a function that writes into ``out``, and return that."""
-        function(*arguments, out)
+        function(*arguments, out=out)
         if self._tape is not None:
-            self._tape.append(partial(function, *arguments, out))
+            # As an array without axes, a number need not be turned into one in each call, which takes as long again.
+            kept = [np.asarray(a, dtype=out.dtype) if isinstance(a, float) else a for a in arguments]
+            self._tape.append(partial(function, *kept, out=out))
         return out
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> None:
@@ -98,15 +101,36 @@ class NumpyKernels:
 
     def product(self, a: Array, b: Array, out: Array) -> Array:
         """Write the matrix product of the last two axes into ``out`` and return it."""
-        if a.shape[-1] == 1:  # an outer product: BLAS would take several times as long
-            return self.do(np.multiply, a, b, out=out)
-        return self.do(np.dot if out.ndim == 2 else np.matmul, a, b, out=out)
+        if out.ndim == 2:
+            return self.do(np.dot, a, b, out=out)
+        # Many outer products: by matmul they take ten times as long.
+        return self.do(np.multiply if a.shape[-1] == 1 else np.matmul, a, b, out=out)
 
     write_product = product
 
     def dense(self, a: Array, weights: Array, bias: Array, out: Array) -> Array:
         """Return ``a W + b``, possibly in ``out``."""
         return self.do(np.add, self.product(a, weights, out), bias, out=out)
+
+    def relu(self, z: Array, zeros: Array) -> Array:
+        """Cut ``z`` off at 0, in place."""
+        # Against an array of zeros: against the number 0, NumPy takes three times as long.
+        return self.do(np.maximum, z, zeros, out=z)
+
+    def relu_back(self, a: Array, delta: Array, zeros: Array, scratch: Array) -> None:
+        """Set ``delta`` to 0 where ``a``, which is not negative, is 0."""
+        # Both give 1 where a > 0 and else 0. A comparison turns truths into numbers, for which NumPy needs a buffer;
+        # the sign takes longer a number.
+        if a.size < SIGN_BELOW:
+            self.do(np.sign, a, out=scratch)
+        else:
+            self.do(np.greater, a, zeros, out=scratch)
+        self.do(np.multiply, delta, scratch, out=delta)
+
+    def add_scaled(self, x: Array, factor: Array | float, out: Array, scratch: Array) -> None:
+        """Add ``factor x`` to ``out``."""
+        self.do(np.multiply, x, factor, out=scratch)
+        self.do(np.add, out, scratch, out=out)
 
     def row_squares(self, rows: Array, out: Array) -> Array:
         """Sum the squares of each row into ``out`` of shape (n_rows, 1)."""
@@ -202,9 +226,24 @@ class TorchKernels:
             return torch.addmm(bias, a, weights, out=out)
         return torch.matmul(a, weights, out=out).add_(bias)
 
+    def relu(self, z: Tensor, zeros: Tensor) -> Tensor:
+        """Cut ``z`` off at 0, in place."""
+        return torch.relu_(z)
+
+    def relu_back(self, a: Tensor, delta: Tensor, zeros: Tensor, scratch: Tensor) -> None:
+        """Set ``delta`` to 0 where ``a``, which is not negative, is 0."""
+        torch.ops.aten.threshold_backward.grad_input(delta, a, 0.0, grad_input=delta)
+
+    def add_scaled(self, x: Tensor, factor: Tensor | float, out: Tensor, scratch: Tensor) -> None:
+        """Add ``factor x`` to ``out``."""
+        if isinstance(factor, Tensor):
+            out.addcmul_(x, factor)
+        else:
+            out.add_(x, alpha=factor)
+
     def row_squares(self, rows: Tensor, out: Tensor) -> Tensor:
         """Sum the squares of each row into ``out`` of shape (n_rows, 1)."""
-        return torch.sum(rows.square(), dim=1, keepdim=True, out=out)
+        return torch.linalg.vector_norm(rows, dim=1, keepdim=True, out=out).square_()
 
     def row_sums(self, rows: Tensor, out: Tensor) -> Tensor:
         """Sum each row into ``out`` of shape (n_rows, 1)."""
@@ -220,8 +259,9 @@ Kernels = NumpyKernels | TorchKernels
 
 def kernels_for(like: Tensor, n_values: int) -> Kernels:
     """Choose by size: ``n_values`` is how many numbers the activations of the widest layer are."""
-    small = like.device.type == "cpu" and n_values < TORCH_FROM
-    return NumpyKernels() if small else TorchKernels(captures=like.is_cuda)
+    if like.is_cuda:
+        return TorchKernels(captures=True)
+    return TorchKernels() if n_values >= TORCH_FROM and torch.get_num_threads() > 1 else NumpyKernels()
 
 
 def _own(kernels: Kernels, tensor: Tensor | None) -> Array:

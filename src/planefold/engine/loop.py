@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from planefold.engine.batches import Batch, Batches
+from planefold.engine.batches import Batches
 from planefold.engine.devices import threads_for
 from planefold.engine.dropout import Masks
 from planefold.engine.flat import FlatParameters
 from planefold.engine.graphs import CapturedStep
 from planefold.engine.health import Health
-from planefold.engine.kernels import Array, FloatArray, Kernels, kernels_for
+from planefold.engine.kernels import FloatArray, Kernels, kernels_for
 from planefold.engine.lbfgs import minimize_lbfgs
 from planefold.engine.objectives import Objective
 from planefold.engine.optimizers import OPTIMIZERS, Optimizer
@@ -106,7 +106,7 @@ def train(
     flat = FlatParameters(net)
     try:
         # What overflows ends the training with words of its own.
-        with threads_for(batch_size * net.spec.n_parameters), np.errstate(over="ignore", invalid="ignore"):
+        with threads_for(batch_size * net.spec.n_weights_of_largest_layer), np.errstate(over="ignore", invalid="ignore"):
             if plan.solver == "lbfgs":
                 epochs, stopped_because = minimize_lbfgs(net, flat, rows, objective, plan, callbacks, judge)
                 restored = None
@@ -276,25 +276,9 @@ class _Loop:
     def _epoch(self, number: int) -> Epoch:
         """Make one pass and record it."""
         started = time.perf_counter()
-        losses: list[FloatArray] = []
-        done, rate = 0, 0.0
-        for block in self.batches.epoch(self.random_state):
-            batches = Batches(block, self.net.spec, self.objective, self.kernels)
-            for batch in batches:
-                rate = self._rate(number, done)
-                masks = self._draw_masks(batch)
-                if done + 1 == self.batches.n_batches and self.health.is_due(number):
-                    penalty = self.health.watch(self.step, batch, masks, rate)
-                else:
-                    penalty = self.step(batch, masks, rate)
-                self.penalties[done] = penalty[:, 0]
-                done += 1
-            losses.append(batches.losses())
-            if not np.isfinite(losses[-1]).all():
-                break
+        loss, rate = self._pass(number)
         self.memory.n_seen += self.batches.rows.n_rows
-        loss = np.concatenate(losses)
-        objective = loss + torch.as_tensor(self.penalties[:done]).cpu().numpy()
+        objective = loss + torch.as_tensor(self.penalties[: len(loss)]).cpu().numpy()
         val_loss, figure = (None, None) if self.judge is None else self.judge(self.net)
         return Epoch(
             epoch=number,
@@ -307,13 +291,29 @@ class _Loop:
             **self.health.figures(number),
         )
 
-    def _rate(self, number: int, n_done: int) -> float:
+    def _pass(self, number: int) -> tuple[FloatArray, float]:
+        """Make the steps of an epoch; return the mean loss of each batch, (n_batches, n_members), and the last rate."""
         assert self.memory.rate is not None
-        return self.memory.rate.at((number - 1 + n_done / self.batches.n_batches) / self.plan.max_iter)
-
-    def _draw_masks(self, batch: Batch) -> list[Array] | None:
-        masks = self.masks.draw(batch.X.shape[-2])
-        return None if masks is None else [self.kernels.own(mask) for mask in masks]
+        # Names of its own for what each step needs: of a small network's step, this loop is a tenth.
+        step, masks, penalties, rate_at = self.step, self.masks, self.penalties, self.memory.rate.at
+        n_batches, n_epochs, draws = self.batches.n_batches, self.plan.max_iter, self.masks.active
+        measured = n_batches - 1 if self.health.is_due(number) else -1
+        losses: list[FloatArray] = []
+        done, rate = 0, 0.0
+        for block in self.batches.epoch(self.random_state):
+            batches = Batches(block, self.net.spec, self.objective, self.kernels)
+            for batch in batches:
+                rate = rate_at((number - 1 + done / n_batches) / n_epochs)
+                kept = [self.kernels.own(mask) for mask in masks.draw(batch.X.shape[-2])] if draws else None
+                if done == measured:
+                    penalties[done] = self.health.watch(step, batch, kept, rate)[:, 0]
+                else:
+                    penalties[done] = step(batch, kept, rate)[:, 0]
+                done += 1
+            losses.append(batches.losses())
+            if not np.isfinite(losses[-1]).all():
+                break
+        return np.concatenate(losses), rate
 
     def _mean(self, values: FloatArray) -> float:
         """Average what the batches gave: over each member's rows (as scikit-learn, without weights), then members."""

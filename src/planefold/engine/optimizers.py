@@ -13,11 +13,14 @@ import math
 from typing import ClassVar
 
 import torch
+from torch import Tensor
+from torch.optim.adam import adam
 
 from planefold.engine.flat import FlatParameters
 from planefold.engine.kernels import Array, Kernels
 from planefold.engine.plan import Plan
 
+FUSED_FROM = 50_000  # parameters
 Coefficient = Array | float
 
 
@@ -28,12 +31,15 @@ class Optimizer:
     ----------
     n_slots : int
         How many vectors of the length of the parameters the rule remembers.
+    in_blocks : bool
+        Whether the rule may be applied to one part of the vectors after the other.
     slots : Tensor of shape (n_slots, n_parameters of all members)
     t : int
         Steps so far.
     """
 
     n_slots: ClassVar[int] = 0
+    in_blocks: ClassVar[bool] = True
 
     def __init__(self, flat: FlatParameters, plan: Plan) -> None:
         self.plan = plan
@@ -61,7 +67,8 @@ class Update:
         self.optimizer, self.kernels = optimizer, kernels
         vectors = [flat.theta.reshape(-1), flat.gradient.reshape(-1), torch.empty_like(flat.theta).reshape(-1)]
         rows = [kernels.array(v) for v in [*vectors, *optimizer.slots]]
-        n, size = flat.theta.numel(), kernels.block or flat.theta.numel()
+        n = flat.theta.numel()
+        size = kernels.block if kernels.block and optimizer.in_blocks else n
         self.blocks = [[row[start : start + size] for row in rows] for start in range(0, n, size)]
 
     def __call__(self, *coefficients: Coefficient) -> None:
@@ -252,6 +259,36 @@ class Adam(Optimizer):
         do(xp.add, v, scratch, out=v)
 
 
+class FusedAdam(Optimizer):
+    """Adam for many parameters on the CPU: the same step in one pass over the memory, shared by the cores."""
+
+    n_slots = 2
+    in_blocks = False
+
+    def coefficients(self, rate: float) -> tuple[float, ...]:
+        """Count a step and return the rate, the number of the step, and epsilon as torch counts it."""
+        self.t += 1
+        # torch adds epsilon to the corrected root.
+        return rate, float(self.t), self.plan.epsilon / math.sqrt(1 - self.plan.beta_2**self.t)
+
+    def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
+        """Move ``w`` in place."""
+        kernels.run(self._step, *(torch.as_tensor(part) for part in (w, g, *rest[:2])), *rest[2:])
+
+    def _step(
+        self, w: Tensor, g: Tensor, m: Tensor, v: Tensor, rate: Coefficient, t: Coefficient, epsilon: Coefficient
+    ) -> None:
+        adam(
+            [w], [g], [m], [v], [], [torch.tensor(float(t) - 1)], fused=True, amsgrad=False, maximize=False,
+            beta1=self.plan.beta_1, beta2=self.plan.beta_2, lr=float(rate), weight_decay=0.0, eps=float(epsilon),
+        )  # fmt: skip
+
+
+def _adam(flat: FlatParameters, plan: Plan) -> Optimizer:
+    many = flat.theta.device.type == "cpu" and flat.theta.numel() >= FUSED_FROM
+    return (FusedAdam if many else Adam)(flat, plan)
+
+
 class AdamUncorrected(Adam):
     """Adam as it would be without the correction of its first steps, to see what that is for."""
 
@@ -355,7 +392,7 @@ OPTIMIZERS = {
     "adagrad": Adagrad,
     "rmsprop": RMSprop,
     "adadelta": Adadelta,
-    "adam": Adam,
+    "adam": _adam,
     "adam_uncorrected": AdamUncorrected,
     "adamw": AdamW,
     "nadam": NAdam,

@@ -31,7 +31,9 @@ class Penalty:
         self.gradient = kernels.array(flat.gradient)[:, :n_columns]
         self.scratch = kernels.empty(tuple(self.weights.shape), flat.theta)
         n_members = len(flat.theta)
-        self.sums, self.value, self.l1_value = (kernels.empty((n_members, 1), flat.theta) for _ in range(3))
+        self.sums, self.value, self.l1_value, self.factor = (
+            kernels.empty((n_members, 1), flat.theta) for _ in range(4)
+        )
         self.value[...] = 0
         self.is_decoupled = plan.solver == "adamw"
         self.l2 = plan.alpha * (1 - plan.l1_ratio)
@@ -71,22 +73,19 @@ class Penalty:
 
     def _add(self, slope: Array, strength: float, total: Array | float) -> None:
         """Add ``strength / total`` times ``slope`` to the gradient."""
-        do, xp = self.kernels.do, self.kernels.xp
+        factor = self._of_batch(strength, total, self.factor)
+        self.kernels.add_scaled(slope, factor, self.gradient, self.scratch)
+
+    def _of_batch(self, strength: float, total: Array | float, out: Array) -> Array | float:
+        """Return ``strength / total``; of an array, which may change from step to step, in ``out``."""
         if isinstance(total, float):
-            do(xp.multiply, slope, strength / total, out=self.scratch)
-        else:
-            do(xp.divide, slope, total, out=self.scratch)
-            do(xp.multiply, self.scratch, strength, out=self.scratch)
-        do(xp.add, self.gradient, self.scratch, out=self.gradient)
+            return strength / total
+        self.kernels.do(self.kernels.xp.reciprocal, total, out=out)
+        return self.kernels.do(self.kernels.xp.multiply, out, strength, out=out)
 
     def _note(self, sums: Array, strength: float, total: Array | float, out: Array) -> None:
         """Write ``strength / total`` times the sums of the members into ``out``."""
-        do, xp = self.kernels.do, self.kernels.xp
-        if isinstance(total, float):
-            do(xp.multiply, sums, strength / total, out=out)
-        else:
-            do(xp.divide, sums, total, out=out)
-            do(xp.multiply, out, strength, out=out)
+        self.kernels.do(self.kernels.xp.multiply, sums, self._of_batch(strength, total, out), out=out)
 
     def before_step(self, rate: Array | float) -> None:
         """Shorten the weights before a step of ``adamw`` at ``rate``: ``w = (1 - rate alpha) w``."""

@@ -84,6 +84,11 @@ class MLPSpec:
         return (self.n_features, *self.hidden_layer_sizes, self.n_outputs)
 
     @property
+    def n_weights_of_largest_layer(self) -> int:
+        """Weights of one member's largest layer."""
+        return max(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(self.layer_units))
+
+    @property
     def n_parameters(self) -> int:
         """Weights and biases of all members together, with the scales and shifts of batch normalisation."""
         return sum(row["n_parameters"] for row in self.layers())
