@@ -62,6 +62,10 @@ def test_no_command_at_all_shows_what_there_is(cli: Any) -> None:
             ["--verion"],
             ["error: planefold has no option --verion", "  hint: did you mean --version?"],
         ),
+        (
+            ["train", "x.csv", "--l1-ration", "1"],
+            ["error: planefold train has no option --l1-ration", "  hint: did you mean --l1-ratio?"],
+        ),
         (["train"], ["error: planefold train needs DATA", "  hint: planefold train --help lists what there is"]),
         (["inspect"], ["error: planefold inspect needs MODEL", "  hint: planefold inspect --help lists what there is"]),
         (
@@ -101,6 +105,37 @@ def test_a_wrong_value_ends_with_1(cli: Any, houses: Path, flags: list[str]) -> 
     assert ended.code == 1
     assert flags[0] in ended.error[0]
     assert flags[1] in ended.error[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--solver", "adma"], ["--solver adma is not known", "'adamw'", "did you mean 'adam'?"]),
+        (["--activation", "rleu"], ["--activation rleu is not known", "did you mean 'relu'?"]),
+        (["--learning-rate", "cosin"], ["--learning-rate cosin is not known", "did you mean 'cosine'?"]),
+        (["--learning-rate", "0.01"], ["--learning-rate 0.01 is a rate", "hint: --learning-rate-init 0.01"]),
+        (["--loss", "hubert"], ["--loss hubert is not known", "did you mean 'huber'?"]),
+        (["--batch-size", "0"], ["--batch-size 0 must be a whole number of at least 1"]),
+        (["--l1-ratio", "1.5"], ["--l1-ratio 1.5 must be a number of at least 0 and at most 1"]),
+        (["--class-weight", "balanced"], ["--class-weight balanced does not act on regression", "predicting price"]),
+        (["--resample", "smote"], ["--resample smote does not act on regression", "numbers with decimals"]),
+        (["-t", "sold", "--loss", "huber"], ["--loss huber does not act on classification", "predicting sold"]),
+        (["-t", "sold", "--resample", "smoat"], ["--resample smoat is not known", "did you mean 'smote'?"]),
+        (["-t", "sold", "--threshold", "2"], ["--threshold 2 must be a probability above 0 and below 1", "'f1'"]),
+        (["-t", "sold", "--threshold", "nan"], ["--threshold nan must be a probability"]),
+        (["-t", "kind", "--threshold", "0.4"], ["--threshold 0.4 is for two classes", "leave out --threshold"]),
+        (["-t", "sold", "--resample", "smote", "--class-weight", "balanced"],
+         ["--resample smote and --class-weight balanced each make the classes even", "take one of them"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("-") else "",
+)  # fmt: skip
+def test_a_training_that_cannot_be_is_refused_in_the_words_that_were_typed(
+    cli: Any, houses: Path, flags: list[str], words: list[str]
+) -> None:
+    ended = cli("train", houses, "-t", "price", *flags)  # the last -t counts
+    assert (ended.code, ended.out) == (1, "")
+    assert all(word in "\n".join(ended.error) for word in words), ended.err
+    assert not houses.with_suffix(".fold").exists()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ import numpy as np
 import pytest
 
 import planefold as pf
+from planefold.cli.flags import PARAMETERS
+from planefold.cli.train import PARTS
 from planefold.data.examples import EXAMPLES
+from planefold.data.imbalance import RESAMPLERS
+from planefold.engine.plan import SCHEDULES, SOLVERS
+from planefold.estimators.imbalance import MEASURES
+from planefold.estimators.parameters import ACTIVATION_NAMES
 
 
 def read(path: Path | str) -> list[dict[str, str]]:
@@ -150,6 +157,38 @@ def test_the_network_is_the_one_that_was_asked_for(cli: Any, quick: Any, houses:
 def test_class_weight_is_passed_on(cli: Any, quick: Any, houses: Path) -> None:
     assert cli("train", houses, "-t", "sold", *quick, "--class-weight", "balanced", "--no-report").code == 0
     assert pf.load(houses.with_suffix(".fold")).class_weight == "balanced"
+
+
+def test_the_training_is_the_one_that_was_asked_for(cli: Any, quick: Any, houses: Path) -> None:
+    flags = "--solver momentum --learning-rate plateau --batch-size 16 --activation tanh --alpha 0.5 --l1-ratio 0.25"
+    ended = cli("train", houses, "-t", "price", *quick, *flags.split(), "--batch-norm", "--loss", "huber")
+    assert ended.code == 0, ended.err
+    model = pf.load(houses.with_suffix(".fold"))
+    assert (model.solver, model.learning_rate, model.batch_size, model.l1_ratio) == ("momentum", "plateau", 16, 0.25)
+    assert (model.activation, model.loss, model.batch_norm) == ("tanh", "huber", True)
+    assert (model.run_.solver, model.run_.objective, model.run_.batch_size) == ("momentum", "huber", 16)
+    assert model.net_.spec.batch_norm
+
+
+@pytest.mark.parametrize(("typed", "threshold"), [("0.3", 0.3), ("f1", "f1")])
+def test_rare_classes_have_flags(cli: Any, quick: Any, houses: Path, typed: str, threshold: float | str) -> None:
+    flags = ("--resample", "bootstrap", "--threshold", typed, "--no-batch-norm", "--no-report")
+    ended = cli("train", houses, "-t", "sold", *quick, *flags)
+    assert ended.code == 0, ended.err
+    model = pf.load(houses.with_suffix(".fold"))
+    assert (model.resample, model.threshold, model.batch_norm) == ("bootstrap", threshold, False)
+    assert threshold == "f1" or model.threshold_ == threshold
+
+
+def test_the_help_of_train_names_every_choice_under_a_heading(cli: Any) -> None:
+    told = cli("train", "--help").out
+    losses = pf.MLPRegressor._losses
+    for name in (*SOLVERS, *SCHEDULES, *ACTIVATION_NAMES, *RESAMPLERS, *MEASURES, *losses):
+        assert re.search(rf"\b{name}\b", told), name
+    flags = {f"--{flag.replace('_', '-')}" for flag in PARAMETERS}
+    assert {flag for flag in flags if re.search(rf"^  {flag}\b", told, re.MULTILINE)} == flags
+    headings = [line for line in told.splitlines() if re.fullmatch(r"[A-Z].*:", line)]
+    assert headings == [f"{heading}:" for heading in PARTS.values()]
 
 
 def test_task_makes_numbers_of_classes(cli: Any, quick: Any, tmp_path: Path) -> None:

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from planefold.engine import OBJECTIVES, OPTIMIZERS, Plan
-from planefold.engine import kernels as kernels_module
+from planefold.engine import OBJECTIVES, OPTIMIZERS, Plan, loop
 from planefold.engine.batches import Batches
 from planefold.engine.dropout import Masks
 from planefold.engine.flat import FlatParameters
 from planefold.engine.kernels import NumpyKernels, TorchKernels, kernels_for
-from planefold.engine.loop import train
 from planefold.engine.sources import Shuffled
 from planefold.engine.step import ByAutograd, ByHand
 from planefold.networks import MLPSpec
@@ -44,10 +42,9 @@ def _gradient(way, kernels, net, rows, objective):
     flat = FlatParameters(net)
     (block,) = Shuffled(rows, 24, shuffle=False).epoch(np.random.RandomState(0))
     batches = Batches(block, net.spec, OBJECTIVES[objective], kernels)
-    masks = Masks(net.spec, flat.theta, np.random.RandomState(3)).draw(rows.n_rows)
-    way(net, flat, OBJECTIVES[objective], kernels)(
-        next(iter(batches)), None if masks is None else [kernels.own(mask) for mask in masks]
-    )
+    masks = Masks(net.spec, flat.theta, np.random.RandomState(3))
+    drawn = [kernels.own(mask) for mask in masks.draw(rows.n_rows)] if masks.active else None
+    way(net, flat, OBJECTIVES[objective], kernels)(next(iter(batches)), drawn)
     return batches.outputs, flat.gradient, flat.statistics, batches.losses()
 
 
@@ -89,7 +86,9 @@ def _both_ways(net, rows, plan, objective="squared_error"):
     results = []
     for gradients in ("by_hand", "autograd"):
         one = copy.deepcopy(net)
-        run = train(one, rows, OBJECTIVES[objective], plan, random_state=np.random.RandomState(2), gradients=gradients)
+        run = loop.train(
+            one, rows, OBJECTIVES[objective], plan, random_state=np.random.RandomState(2), gradients=gradients
+        )
         results.append((one.state_dict(), run))
     (ours, our_run), (theirs, their_run) = results
     assert sum(epoch.epoch > 0 for epoch in our_run.epochs) * our_run.iterations_per_epoch >= 50
@@ -145,19 +144,24 @@ def test_torchs_kernels_train_to_the_same_weights(engine, monkeypatch):
     rows = _rows(engine, "squared_error", 3, weighted=True)
     plan = Plan(batch_size=7, max_iter=13, alpha=0.3, l1_ratio=0.3, clip_norm=1.0)
     trained = []
-    for threshold in (10**9, 0):
-        monkeypatch.setattr(kernels_module, "TORCH_FROM", threshold)
+    for kernels in (NumpyKernels, TorchKernels):
+        monkeypatch.setattr(loop, "kernels_for", lambda *_, made=kernels: made())
         one = copy.deepcopy(net)
-        train(one, rows, OBJECTIVES["squared_error"], plan, random_state=np.random.RandomState(2))
+        loop.train(one, rows, OBJECTIVES["squared_error"], plan, random_state=np.random.RandomState(2))
         trained.append(one)
     for ours, theirs in zip(*(one.parameters() for one in trained), strict=True):
         np.testing.assert_allclose(ours.detach(), theirs.detach(), atol=1e-12)
 
 
-def test_the_kernels_follow_the_size():
+def test_torchs_kernels_are_for_large_networks_and_several_threads(monkeypatch):
     like = torch.zeros(1)
-    assert isinstance(kernels_for(like, 1000), NumpyKernels)
-    assert isinstance(kernels_for(like, 10**6), TorchKernels)
+    for n_threads, n_values, kernels in [
+        (2, 1000, NumpyKernels),
+        (2, 10**6, TorchKernels),
+        (1, 10**6, NumpyKernels),
+    ]:
+        monkeypatch.setattr(torch, "get_num_threads", lambda n=n_threads: n)
+        assert isinstance(kernels_for(like, n_values), kernels)
 
 
 @pytest.mark.parametrize(("n", "k", "m"), [(256, 512, 512), (64, 700, 300)])

@@ -1,4 +1,4 @@
-"""A captured step does what the step does. Here the capture runs the work anew, as there is no GPU to replay it."""
+"""A step that is replayed does what the step does. Where there is no GPU to capture it, its work is run anew."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from planefold.engine import OBJECTIVES, OPTIMIZERS, Plan, kernels, loop
-from planefold.engine.graphs import CapturedStep
+from planefold.engine import OBJECTIVES, OPTIMIZERS, Plan, loop
+from planefold.engine.kernels import NumpyKernels, TorchKernels
 from planefold.networks import MLPSpec
 
 
@@ -30,23 +30,25 @@ def test_a_training_of_captured_steps_is_the_training(engine, problem, monkeypat
     members = np.array([np.r_[0:40], np.r_[20:58, -1, -1]])
     rows = engine.rows(problem.X, problem.y, np.linspace(0.5, 2, 60) if weighted else None, members)
     plan = Plan(solver=solver, batch_size=16, max_iter=5, alpha=0.5, l1_ratio=0.5, clip_norm=1.0)
-    monkeypatch.setattr(kernels, "TORCH_FROM", 0)
-    plain = copy.deepcopy(net)
-    expected = loop.train(plain, rows, OBJECTIVES["squared_error"], plan, random_state=np.random.RandomState(1))
-
     captures = []
 
-    class Replayed(CapturedStep):
-        def __init__(self, *parts):
-            super().__init__(*parts, capture=lambda work: captures.append(work) or _run_three_times_and_again(work))
+    class Eager(TorchKernels):
+        def capture(self, work):
+            captures.append(work)
+            return _run_three_times_and_again(work)
 
-    plain_step = loop.Step
-    monkeypatch.setattr(loop, "Step", lambda *parts: Replayed(plain_step(*parts), parts[2]))
-    run = loop.train(net, rows, OBJECTIVES["squared_error"], plan, random_state=np.random.RandomState(1))
+    trained = []
+    for kernels in (TorchKernels(), Eager(captures=True), NumpyKernels()):
+        monkeypatch.setattr(loop, "kernels_for", lambda *_, made=kernels: made)
+        one = copy.deepcopy(net)
+        run = loop.train(one, rows, OBJECTIVES["squared_error"], plan, random_state=np.random.RandomState(1))
+        trained.append((one.state_dict(), run["objective"]))
     assert len(captures) == 2  # whole batches, and the last
-    for ours, theirs in zip(net.state_dict().values(), plain.state_dict().values(), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-12)
-    np.testing.assert_allclose(run["objective"], expected["objective"], atol=1e-12)
+    (plain, objective), *others = trained
+    for state, other in others:
+        np.testing.assert_allclose(other, objective, atol=1e-12)
+        for name, tensor in plain.items():
+            np.testing.assert_allclose(state[name], tensor, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -63,7 +63,7 @@ def test_a_member_without_rows_is_not_penalised():
 def test_the_proximal_step_minimises_half_the_square_plus_the_l1_norm(weights, by):
     w = np.array(weights)
     penalty = Penalty.__new__(Penalty)
-    penalty.xp, penalty.weights, penalty.scratch = np, w.copy(), np.empty_like(w)
+    penalty.kernels, penalty.weights, penalty.scratch = NumpyKernels(), w.copy(), np.empty_like(w)
     penalty.shrink(by)
     # x = prox(w) exactly where w - x is a subgradient of by |x|: by sign(x), or within [-by, by] at 0.
     x = penalty.weights
@@ -142,7 +142,7 @@ def test_the_gradient_of_each_member_is_clipped_as_torch_clips(kernels, n_member
         flat.gradient.fill_(1.0)
         flat.gradient.mul_(torch.tensor(lengths, dtype=torch.float64)[:, None] / flat.theta.shape[1] ** 0.5)
 
-    step = Step(gradient, SimpleNamespace(slots=[], rule=None), flat, plan, kernels)
+    step = Step(gradient, SimpleNamespace(slots=[], rule=None, in_blocks=True), flat, plan, kernels)
     gradient(None, None)
     expected = []
     for row in flat.gradient.clone():

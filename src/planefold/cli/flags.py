@@ -15,17 +15,26 @@ from planefold.core.errors import ParameterError, PlanefoldError
 # Flag, as click passes it -> parameter of the estimators.
 PARAMETERS = {
     "hidden": "hidden_layer_sizes",
+    "activation": "activation",
+    "batch_norm": "batch_norm",
     "members": "n_members",
-    "max_iter": "max_iter",
+    "loss": "loss",
+    "solver": "solver",
     "learning_rate_init": "learning_rate_init",
+    "learning_rate": "learning_rate",
+    "batch_size": "batch_size",
+    "max_iter": "max_iter",
     "alpha": "alpha",
+    "l1_ratio": "l1_ratio",
     "dropout": "dropout",
     "class_weight": "class_weight",
+    "resample": "resample",
+    "threshold": "threshold",
     "device": "device",
     "seed": "random_state",
 }
 _FLAGS = {parameter: "--" + flag.replace("_", "-") for flag, parameter in PARAMETERS.items()}
-_WITH_VALUE = re.compile(rf"\b({'|'.join(_FLAGS)})=(\([^)]*\)|'[^']*'|[^\s,:]+)")
+_WITH_VALUE = re.compile(rf"\b({'|'.join(_FLAGS)})=(\([^)]*\)|'[^']*'|[^\s,:;]+)")
 # The others are words that a column may have for its name.
 _ALONE = re.compile(rf"\b({'|'.join(name for name in _FLAGS if '_' in name)})\b")
 _TYPES = re.compile(r"types\[(['\"])(.*?)\1\]='(.*?)'|types=\{(['\"])(.*?)\4: '(.*?)'\}")
@@ -38,16 +47,22 @@ def in_flags(text: str) -> str:
     '--max-iter 0 must be a whole number of at least 1'
     >>> in_flags("hidden_layer_sizes=(64, 0) with n_members=2; see device='cuda', types={'zip': 'category'}")
     '--hidden 64,0 with --members 2; see --device cuda, --type zip=category'
+    >>> in_flags("batch_norm=True; leave threshold=None")
+    '--batch-norm; leave out --threshold'
     """
     text = _TYPES.sub(lambda found: f"--type {found[2] or found[5]}={found[3] or found[6]}", text)
-    text = _WITH_VALUE.sub(lambda found: f"{_FLAGS[found[1]]} {_typed(found[2])}", text)
-    return _ALONE.sub(lambda found: _FLAGS[found[1]], text)
+    text = _WITH_VALUE.sub(lambda found: _typed(_FLAGS[found[1]], found[2]), text)
+    return _ALONE.sub(lambda found: _FLAGS[found[1]], text).replace(", or None", "")  # which is to leave the flag out
 
 
-def _typed(value: str) -> str:
+def _typed(flag: str, value: str) -> str:
+    if value in ("True", "False"):
+        return flag if value == "True" else flag.replace("--", "--no-")
+    if value == "None":
+        return f"out {flag}"
     if value.startswith("("):
-        return value.strip("()").replace(" ", "").removesuffix(",")
-    return value.strip("'").removesuffix(".0")  # click has made a float of --alpha 1
+        return f"{flag} {value.strip('()').replace(' ', '').removesuffix(',')}"
+    return f"{flag} {value.strip(chr(39)).removesuffix('.0')}"  # click has made a float of --alpha 1
 
 
 @contextlib.contextmanager
@@ -69,7 +84,17 @@ def read_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
     given = {flag: options[flag] for flag in PARAMETERS if options[flag] is not None}
     if "hidden" in given:
         given["hidden"] = _sizes(given["hidden"])
+    for flag in ("threshold", "learning_rate"):  # a number, or a word; a rate that is a number gets a hint of its own
+        if flag in given:
+            given[flag] = _number_or_word(given[flag])
     return {PARAMETERS[flag]: value for flag, value in given.items()}
+
+
+def _number_or_word(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _sizes(text: str) -> tuple[int, ...]:

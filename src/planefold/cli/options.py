@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from planefold.core.errors import ParameterError, PlanefoldError
+from planefold.core.errors import ParameterError, PlanefoldError, did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,10 +95,10 @@ def show_usage(error: click.UsageError) -> PlanefoldError:
     command = error.ctx.command_path if error.ctx is not None else "planefold"
     more = f"{command} --help lists what there is"
     if isinstance(error, click.NoSuchOption):
-        near = error.possibilities or ()
+        near = did_you_mean(error.option_name, error.possibilities or ())
         # Newer versions of click say so in the message, too.
         return PlanefoldError(f"{command} has no option {error.option_name}",
-                              hint=f"did you mean {' or '.join(near)}?" if near else more)  # fmt: skip
+                              hint=f"did you mean {near}?" if near else more)  # fmt: skip
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return PlanefoldError(f"{command} needs {error.param.human_readable_name}", hint=more)
     what, *others = error.format_message().splitlines() or [""]

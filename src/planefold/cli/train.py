@@ -22,12 +22,43 @@ from planefold.cli.options import (
 )
 from planefold.cli.preparing import Job, prepare
 from planefold.core.errors import PlanefoldError, listed
+from planefold.engine.plan import SCHEDULES, SOLVERS
 
 if TYPE_CHECKING:
     from planefold.reports import Evaluation
 
 
-@click.command(short_help="Train a model on a table, judge it, save it.", context_settings={"show_default": True})
+# The option that begins each part of the help -> what the part is called.
+PARTS = {
+    "target": "What to predict, and where it goes",
+    "test_size": "Rows and columns",
+    "hidden": "The network",
+    "loss": "The training",
+    "class_weight": "Rare classes",
+    "device": "Everything else",
+}
+
+
+class InParts(click.Command):
+    """A command whose many options stand under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, part by part."""
+        parts: dict[str, list[tuple[str, str]]] = {}
+        heading = ""
+        for parameter in self.get_params(ctx):
+            heading = PARTS.get(parameter.name or "", heading)
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record is not None:
+                parts.setdefault(heading, []).append(record)
+        for heading, records in parts.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+@click.command(
+    cls=InParts, short_help="Train a model on a table, judge it, save it.", context_settings={"show_default": True}
+)
 @click.argument("data", type=Path)
 @click.option("--target", "-t", metavar="COLUMN", help="The column to predict; the one thing that must be said.")
 @click.option("--output", "-o", type=Path, metavar="FILE", help="Where the model goes; default: like DATA, with .fold.")
@@ -58,12 +89,27 @@ if TYPE_CHECKING:
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out.")
 @click.option("--missing", multiple=True, metavar="TEXT", help='A text that means "no value", besides the usual ones.')
 @click.option("--hidden", metavar="SIZES", help="Units of each hidden layer, such as 64,64.")
+@click.option("--activation", metavar="NAME", help="relu, leaky_relu, tanh, logistic or identity.")
+@click.option("--batch-norm/--no-batch-norm", default=None, help="Standardise what hidden units receive, or do not.")
 @click.option("--members", type=int, metavar="N", help="Networks that are trained side by side.")
-@click.option("--max-iter", type=int, metavar="N", help="Most epochs.")
+@click.option(
+    "--loss", metavar="NAME", help="Of a number: squared_error, mean_squared_error, absolute_error, huber or poisson."
+)
+@click.option("--solver", metavar="NAME", help=f"The optimiser: {', '.join(SOLVERS)}.")
 @click.option("--learning-rate-init", type=float, metavar="RATE", help="The first learning rate.")
-@click.option("--alpha", type=float, metavar="NUMBER", help="Strength of the L2 penalty.")
+@click.option("--learning-rate", metavar="NAME", help=f"How the rate changes: {', '.join(SCHEDULES)}.")
+@click.option("--batch-size", type=int, metavar="N", help="Rows of a step.")
+@click.option("--max-iter", type=int, metavar="N", help="Most epochs.")
+@click.option("--alpha", type=float, metavar="NUMBER", help="Strength of the penalty on large weights.")
+@click.option("--l1-ratio", type=float, metavar="SHARE", help="Share of the penalty that is L1; the rest is L2.")
 @click.option("--dropout", type=float, metavar="SHARE", help="Share of units that a training step leaves out.")
 @click.option("--class-weight", type=click.Choice(["balanced"]), help="Give each class the same weight in total.")
+@click.option("--resample", metavar="NAME", help="Make classes equally frequent: bootstrap, smote or adasyn.")
+@click.option(
+    "--threshold",
+    metavar="NUMBER",
+    help="Probability from which the second class is predicted; f1, balanced_accuracy or matthews_corrcoef tunes it.",
+)
 @click.option("--device", default="auto", metavar="NAME", help="cpu, cuda, ...")
 @click.option("--seed", type=int, default=0, metavar="N", help="The same number gives the same model.")
 @reading_options

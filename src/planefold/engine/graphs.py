@@ -69,8 +69,10 @@ class _Captured:
         copy(self.X, batch.X)
         copy(self.y, batch.y)
         if self.is_weighted:
-            copy(self.share, batch.share)
-            copy(self.total, batch.total)
+            share: Any = batch.share
+            total: Any = batch.total
+            copy(self.share, share)
+            copy(self.total, total)
         self.fill(self.numbers, numbers)
 
     def __call__(self, batch: Batch, numbers: tuple[float, ...]) -> Array:

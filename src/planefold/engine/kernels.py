@@ -243,7 +243,8 @@ class TorchKernels:
 
     def row_squares(self, rows: Tensor, out: Tensor) -> Tensor:
         """Sum the squares of each row into ``out`` of shape (n_rows, 1)."""
-        return torch.linalg.vector_norm(rows, dim=1, keepdim=True, out=out).square_()
+        torch.linalg.vector_norm(rows, dim=1, keepdim=True, out=out)
+        return out.square_()
 
     def row_sums(self, rows: Tensor, out: Tensor) -> Tensor:
         """Sum each row into ``out`` of shape (n_rows, 1)."""

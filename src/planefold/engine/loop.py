@@ -106,7 +106,8 @@ def train(
     flat = FlatParameters(net)
     try:
         # What overflows ends the training with words of its own.
-        with threads_for(batch_size * net.spec.n_weights_of_largest_layer), np.errstate(over="ignore", invalid="ignore"):
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with threads_for(batch_size * net.spec.n_weights_of_largest_layer), quiet:
             if plan.solver == "lbfgs":
                 epochs, stopped_because = minimize_lbfgs(net, flat, rows, objective, plan, callbacks, judge)
                 restored = None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from planefold.core.errors import DataError, listed, show
+from planefold.core.errors import DataError, ParameterError, listed, show
 from planefold.data.cells import is_missing, text_of
 from planefold.data.encoder import TableEncoder
 from planefold.data.tables import Table
@@ -243,7 +243,11 @@ def choose_estimator(
         task = "regression" if found == "regression" else "classification"
     else:
         why = "as asked for"
-    model: BaseMLP = MLPRegressor(**parameters) if task == "regression" else MLPClassifier(**parameters)
+    estimator, other = (MLPRegressor, MLPClassifier) if task == "regression" else (MLPClassifier, MLPRegressor)
+    for name in set(other._get_param_names()).difference(estimator._get_param_names()).intersection(parameters):
+        told = f"{name}={show(parameters[name])} does not act on {task}"
+        raise ParameterError(told, details=f"predicting {target} is {task}: {why}")
+    model: BaseMLP = estimator(**parameters)
     model._check()
     find_device(model.device)
     if task == "classification":
