@@ -21,7 +21,7 @@ WRONG: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["100", None, 1.5, 0, -3, True, (10, 0), (10, "a"), (10**9,), 10**7, [[3, 4]],
                            {5: 6}, (1,) * 2000, np.nan, iter([3]), np.ones((2, 2), dtype=int), (10**6, 10**6)],
     "activation": ["rleu", "", None, 3, ("relu",), np.array(["relu", "tanh"])],
-    "solver": ["Adam", "adamw", None, 1],
+    "solver": ["Adam", "adamW", "rms", None, 1],
     "alpha": [*NO_NUMBERS, -0.1, np.inf],
     "batch_size": [0, -1, 1.5, "all", None, True, np.nan, np.inf],
     "learning_rate": ["cosin", 0.1, None],
@@ -40,12 +40,16 @@ WRONG: dict[str, list[Any]] = {
     "beta_1": [*NO_NUMBERS, -0.1, 1.0],
     "beta_2": [*NO_NUMBERS, -0.1, 1.0],
     "epsilon": [*NO_NUMBERS, 0, -1e-8],
+    "rho": [*NO_NUMBERS, -0.1, 1.0],
     "n_iter_no_change": [*NO_WHOLE_NUMBERS, 0, -np.inf],
     "max_fun": [*NO_WHOLE_NUMBERS, 0],
     "n_members": [*NO_WHOLE_NUMBERS, 0, -8, 10**6],
     "skip": ["linaer", True, 1],
     "encoding": ["piecewise", None, 3],
     "batch_norm": NO_BOOLEANS,
+    "l1_ratio": [*NO_NUMBERS, -0.1, 1.1],
+    "penalize_bias": NO_BOOLEANS,
+    "clip_norm": ["1", True, 0, -1.0, np.inf, np.nan],
     "init": ["he_norml", None, 0.1, Initialization],
     "dropout": ["0.3", None, 1.0, -0.1, 2, (0.1,), (0.1, 1.0), (0.1, 0.2, 0.3), np.nan, [None, 0.1]],
     "resample": ["smotte", "Bootstrap", True, 3],
@@ -60,8 +64,16 @@ WRONG: dict[str, list[Any]] = {
 
 
 def test_the_table_of_wrong_values_has_every_parameter() -> None:
-    assert set(WRONG) == set(CHECKS) == set(MLPClassifier().get_params())
-    assert set(MLPRegressor().get_params()) == set(CHECKS) - {"class_weight", "resample", "threshold"} | {"loss"}
+    of_classes, of_numbers = {"class_weight", "resample", "threshold"}, {"huber_delta"}
+    assert set(WRONG) | of_numbers == set(CHECKS)
+    assert set(MLPClassifier().get_params()) == set(CHECKS) - of_numbers
+    assert set(MLPRegressor().get_params()) == set(CHECKS) - of_classes | {"loss"}
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 0, -1.0, np.inf])
+def test_a_wrong_delta_is_refused(value: Any) -> None:
+    with pytest.raises(ParameterError, match="huber_delta"):
+        MLPRegressor(loss="huber", huber_delta=value).fit([[0.0], [1.0]], [0.0, 1.0])
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])

@@ -266,7 +266,7 @@ def read_target_values(y: Any, n_rows: int, who: str) -> Array:
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
             "(n_samples,), for example using ravel().",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     if len(values) != n_rows:
         raise DataError(

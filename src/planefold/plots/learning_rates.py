@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planefold.engine.rate_finder import RateSweep
 from planefold.plots.style import BLUE, GREY, INK, axes_of, quiet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from planefold.engine.rate_finder import RateSweep
 
 
 def rates(sweep: RateSweep, *, ax: Axes | None = None) -> Axes:
