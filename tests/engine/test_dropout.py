@@ -12,7 +12,7 @@ from planefold.networks import MLPSpec
 
 def _masks(dropout, *, sizes=(50, 40), n_members=1, seed=0, dtype=torch.float64):
     spec = MLPSpec(n_features=3, hidden_layer_sizes=sizes, n_outputs=1, dropout=dropout, n_members=n_members)
-    return Masks(spec, torch.zeros(1, dtype=dtype), np.random.RandomState(seed))
+    return Masks(spec, torch.zeros(1, dtype=dtype), seed)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 1 / 3, 0.9])
@@ -56,14 +56,12 @@ def test_each_step_has_masks_of_its_own_and_a_layer_of_rate_0_has_none():
     assert other is one  # in the same memory, which a captured step reads
 
 
-@pytest.mark.parametrize("dropout", [(), (0.0, 0.0)])
-def test_without_dropout_nothing_is_drawn_at_all(dropout):
-    random_state = np.random.RandomState(0)
-    before = random_state.get_state()[2]
-    spec = MLPSpec(n_features=3, hidden_layer_sizes=(50, 40), n_outputs=1, dropout=dropout)
-    masks = Masks(spec, torch.zeros(1), random_state)
-    assert not masks.active
-    assert random_state.get_state()[2] == before
+def test_a_members_masks_are_the_same_whoever_stands_beside_it():
+    spec = MLPSpec(n_features=3, hidden_layer_sizes=(50, 40), n_outputs=1, dropout=(0.5, 0.2), n_members=5)
+    together = Masks(spec, torch.zeros(1), 0).draw(6)
+    apart = Masks(spec, torch.zeros(1), 0, slice(2, 4)).draw(6)
+    for all_members, some in zip(together, apart, strict=True):
+        assert torch.equal(all_members[2:4], some)
 
 
 def test_the_same_random_state_gives_the_same_masks():
@@ -73,27 +71,19 @@ def test_the_same_random_state_gives_the_same_masks():
 
 
 def test_drawing_masks_leaves_every_other_stream_alone():
-    spec = MLPSpec(n_features=3, hidden_layer_sizes=(50, 40), n_outputs=1, dropout=(0.5, 0.2))
-    random_state = np.random.RandomState(0)
-    masks = Masks(spec, torch.zeros(1), random_state)
-    streams = random_state.get_state(), np.random.get_state(), torch.get_rng_state().clone()  # noqa: NPY002
-    masks.draw(100)
-    np.testing.assert_equal(random_state.get_state(), streams[0])
-    np.testing.assert_equal(np.random.get_state(), streams[1])  # noqa: NPY002
-    assert torch.equal(torch.get_rng_state(), streams[2])
+    streams = np.random.get_state(), torch.get_rng_state().clone()  # noqa: NPY002
+    _masks((0.5, 0.2)).draw(100)
+    np.testing.assert_equal(np.random.get_state(), streams[0])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), streams[1])
 
 
 def test_a_rate_next_to_0_still_leaves_something_in():
-    assert not _masks((1e-9, 0.0)).active  # less than half a level
+    assert levels(MLPSpec(n_features=1, n_outputs=1, hidden_layer_sizes=(2,), dropout=(1e-9,))) == [0]
     (nearly_all, _) = _masks((1 - 1e-4, 0.0), sizes=(500, 2)).draw(400)
     assert 0 < int((nearly_all > 0).sum()) < 60  # 20 expected of 200,000
 
 
 def test_a_rate_close_to_one_leaves_a_chance_of_one_level():
-    masks = Masks(
-        MLPSpec(n_features=1, n_outputs=1, hidden_layer_sizes=(4,), dropout=(0.9999999,)),
-        torch.zeros(1),
-        np.random.RandomState(0),
-    )
-    (mask,) = masks.draw(50_000)
+    spec = MLPSpec(n_features=1, n_outputs=1, hidden_layer_sizes=(4,), dropout=(0.9999999,))
+    (mask,) = Masks(spec, torch.zeros(1), 0).draw(50_000)
     assert set(mask.unique().tolist()) == {0.0, 65536.0}

@@ -41,10 +41,11 @@ def _gradient(way, kernels, net, rows, objective):
     net = copy.deepcopy(net).train()
     flat = FlatParameters(net)
     (block,) = Shuffled(rows, 24, shuffle=False).epoch(np.random.RandomState(0))
-    batches = Batches(block, net.spec, OBJECTIVES[objective], kernels)
-    masks = Masks(net.spec, flat.theta, np.random.RandomState(3))
-    drawn = [kernels.own(mask) for mask in masks.draw(rows.n_rows)] if masks.active else None
-    way(net, flat, OBJECTIVES[objective], kernels)(next(iter(batches)), drawn)
+    batches = Batches(block, net.spec, OBJECTIVES[objective])
+    masks = None
+    if net.spec.dropout:
+        masks = [kernels.own(mask) for mask in Masks(net.spec, flat.theta, seed=3).draw(rows.n_rows)]
+    way(net, flat, OBJECTIVES[objective], kernels)(next(batches.of(slice(None), kernels)), masks)
     return batches.outputs, flat.gradient, flat.statistics, batches.losses()
 
 

@@ -29,7 +29,7 @@ class _Descent:
         self.flat = SimpleNamespace(theta=torch.tensor(start[None], dtype=torch.float64))
         self.flat.gradient = torch.zeros_like(self.flat.theta)
         self.optimizer = OPTIMIZERS[solver](self.flat, Plan(solver=solver, **plan))
-        self.update = Update(self.optimizer, self.flat, kernels())
+        self.update = Update(self.optimizer, slice(None), self.flat, kernels())
 
     def step(self, gradient, rate):
         self.flat.gradient[0] = torch.from_numpy(np.asarray(gradient))

@@ -142,7 +142,8 @@ def test_the_gradient_of_each_member_is_clipped_as_torch_clips(kernels, n_member
         flat.gradient.fill_(1.0)
         flat.gradient.mul_(torch.tensor(lengths, dtype=torch.float64)[:, None] / flat.theta.shape[1] ** 0.5)
 
-    step = Step(gradient, SimpleNamespace(slots=[], rule=None, in_blocks=True), flat, plan, kernels)
+    optimizer = SimpleNamespace(slots=[], rule=None, in_blocks=True)
+    step = Step(gradient, optimizer, slice(None), flat.part(slice(None)), plan, kernels)
     gradient(None, None)
     expected = []
     for row in flat.gradient.clone():

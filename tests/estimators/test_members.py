@@ -117,5 +117,5 @@ def test_a_row_gets_the_same_prediction_alone_and_among_others(quick: Any) -> No
 def test_a_long_table_is_predicted_in_pieces(quick: Any, monkeypatch: Any) -> None:
     model = quick("MLPRegressor").fit(X, TARGETS["regression"])
     expected = model.predict(X)
-    monkeypatch.setattr("planefold.estimators.base.VALUES_AT_ONCE", 8 * 8 * 7)  # seven rows of 8 members of 8 units
+    monkeypatch.setattr("planefold.networks.forward.VALUES_AT_ONCE", 8 * 8 * 7)  # seven rows of 8 members of 8 units
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-12)

@@ -102,8 +102,8 @@ class Table:
 
 def is_frame(X: object) -> bool:
     """Tell whether X is a data frame of pandas, polars or pyarrow, without importing any of them."""
-    # A frame can only exist when its library is loaded; narwhals takes a moment to import.
-    if not any(name in sys.modules for name in ("pandas", "polars", "pyarrow", "modin", "cudf")):
+    # A frame can only exist when its library is loaded; narwhals takes a moment to import, and another to look.
+    if isinstance(X, np.ndarray) or not any(name in sys.modules for name in ("pandas", "polars", "pyarrow", "modin", "cudf")):
         return False
     from narwhals.stable.v1.dependencies import is_into_dataframe
 

@@ -44,27 +44,31 @@ class Batches:
     Losses are taken of a block at once: a step has no need of them.
     """
 
-    def __init__(self, block: Block, spec: MLPSpec, objective: Objective, kernels: Kernels) -> None:
-        self.block, self.objective, self.kernels = block, objective, kernels
+    def __init__(self, block: Block, spec: MLPSpec, objective: Objective) -> None:
+        self.block, self.objective = block, objective
         shape = (spec.n_members, block.y.shape[-2], spec.n_outputs)
         self.outputs = torch.empty(shape, dtype=block.y.dtype, device=block.y.device)
         self.share, self.totals = _shares(block)
 
-    def __iter__(self) -> Iterator[Batch]:
-        own = self.kernels.own
-        X, y, outputs = own(self.block.X), own(self.block.y), own(self.outputs)
-        share = None if self.share is None else own(self.share[..., None])
+    def of(self, members: slice, kernels: Kernels) -> Iterator[Batch]:
+        """Yield the batches of some members, as arrays of ``kernels``."""
+
+        def own(tensor: Tensor) -> tuple[Array, bool]:
+            array = kernels.own(tensor[members] if tensor.ndim == 3 else tensor)
+            return array, array.ndim == 3
+
+        (X, X_each), (y, y_each), (outputs, each) = own(self.block.X), own(self.block.y), own(self.outputs)
+        share, share_each = (None, False) if self.share is None else own(self.share[..., None])
         for index, span in enumerate(self.block.spans):
-            rows = span if X.ndim == 2 else (slice(None), span)
-            of_y = span if y.ndim == 2 else (slice(None), span)
-            of_outputs = span if outputs.ndim == 2 else (slice(None), span)
+            deep = (slice(None), span)  # behind the member axis
+            parts = X[deep if X_each else span], y[deep if y_each else span]
             if share is None:
                 n = span.stop - span.start
-                yield Batch(X[rows], y[of_y], 1.0 / n, float(n), outputs[of_outputs])
+                yield Batch(*parts, 1.0 / n, float(n), outputs[deep if each else span])
             else:
-                of_share = span if share.ndim == 2 else (slice(None), span)
-                total = self.kernels.array(self.totals[index])
-                yield Batch(X[rows], y[of_y], share[of_share], total, outputs[of_outputs])
+                total = self.totals[index]
+                total = kernels.array(total[members] if len(total) > 1 else total)
+                yield Batch(*parts, share[deep if share_each else span], total, outputs[deep if each else span])
 
     def losses(self) -> FloatArray:
         """Mean loss of each batch, (n_batches, n_members)."""

@@ -22,17 +22,14 @@ class Masks:
     from overfitting", JMLR 15, 2014; scaled at training time ("inverted") as its section 10 describes.
     """
 
-    def __init__(self, spec: MLPSpec, like: Tensor, random_state: np.random.RandomState) -> None:
+    def __init__(self, spec: MLPSpec, like: Tensor, seed: int, members: slice = slice(None)) -> None:
         self.spec, self.like = spec, like
-        # The share left out, in levels; what stays is scaled by exactly that share, so its mean is right.
-        self.levels = [min(round(rate * LEVELS), LEVELS - 1) for rate in spec.dropout]
-        self.active = any(self.levels)
+        self.levels = levels(spec)
         self._room: dict[int, list[Tensor | None]] = {}
-        if not self.active:  # nothing is drawn, and `draw` is not called
-            return
-        seed = int(random_state.randint(2**31))
-        if like.device.type == "cpu":
-            self.bits = np.random.SFC64(seed)
+        numbers = range(spec.n_members)[members]
+        self.n_members = len(numbers)
+        if like.device.type == "cpu":  # a stream for each member: its masks are the same whoever stands beside it
+            self.streams = [np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(m,))) for m in numbers]
         else:
             self.generator = torch.Generator(like.device)
             self.generator.manual_seed(seed)
@@ -43,7 +40,7 @@ class Masks:
         Those of one ``n_rows`` lie in the same memory each time: the next ones are written over them.
         """
         if n_rows not in self._room:
-            shapes = [(self.spec.n_members, n_rows, units) for units in self.spec.hidden_layer_sizes]
+            shapes = [(self.n_members, n_rows, units) for units in self.spec.hidden_layer_sizes]
             self._room[n_rows] = [
                 torch.empty(shape, dtype=self.like.dtype, device=self.like.device) if level else None
                 for shape, level in zip(shapes, self.levels, strict=True)
@@ -55,11 +52,19 @@ class Masks:
         return masks
 
     def _draw_into(self, mask: Tensor, level: int) -> None:
+        scale = LEVELS / (LEVELS - level)
         if mask.device.type == "cpu":
-            size = mask.numel()
-            bits = self.bits.random_raw(-(-size // 4)).view(np.uint16)[:size]  # four units of each number
-            np.greater_equal(bits.reshape(mask.shape), level, out=mask.numpy())
+            size = mask[0].numel()
+            for stream, own in zip(self.streams, mask.numpy(), strict=True):
+                bits = stream.random_raw(-(-size // 4)).view(np.uint16)[:size]  # four units of each number
+                np.greater_equal(bits.reshape(own.shape), level, out=own)
+                own *= scale
         else:
             chances = torch.rand(mask.shape, generator=self.generator, device=mask.device)
             torch.ge(chances, level / LEVELS, out=mask)
-        mask.mul_(LEVELS / (LEVELS - level))
+            mask.mul_(scale)
+
+
+def levels(spec: MLPSpec) -> list[int]:
+    """Return the share that each hidden layer leaves out, in levels; what stays is scaled by exactly that share."""
+    return [min(round(rate * LEVELS), LEVELS - 1) for rate in spec.dropout]

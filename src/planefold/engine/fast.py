@@ -22,6 +22,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch.nn import Parameter
+
 from planefold.engine.flat import FlatParameters
 from planefold.engine.kernels import Array, Kernels
 from planefold.engine.objectives import Objective
@@ -42,6 +44,8 @@ class Propagation:
     objective : Objective
     kernels : NumpyKernels or TorchKernels
         What to compute with; arrays below are its arrays.
+    members : slice
+        Those whose gradient is computed, all by default.
     norm_momentum : float
         Weight of a batch in the running means of batch normalisation.
     """
@@ -52,27 +56,30 @@ class Propagation:
         flat: FlatParameters,
         objective: Objective,
         kernels: Kernels,
+        members: slice = slice(None),
         *,
         norm_momentum: float = NORM_MOMENTUM,
     ) -> None:
         self.kernels, self.objective, self.like = kernels, objective, flat.theta
-        self.n_members = net.spec.n_members
+        self.n_members = len(flat.theta[members])
         self.activation = ACTIVATIONS[net.spec.activation]
-        own = kernels.own
+        self.has_norms = net.spec.batch_norm
+
+        def both(p: Parameter) -> tuple[Array, Array]:
+            assert p.grad is not None
+            return kernels.own(p.data[members]), kernels.own(p.grad[members])
+
         norms: list[_Norm | None] = [None] * len(net.coefs)
         for k, (scale, shift, mean, var) in enumerate(
             zip(net.norm_scales, net.norm_shifts, net.running_means, net.running_vars, strict=True)
         ):
-            norms[k] = _Norm(
-                own(scale), own(shift), own(scale.grad), own(shift.grad), own(mean), own(var), norm_momentum
-            )
+            running = (kernels.own(mean[members]), kernels.own(var[members]))
+            norms[k] = _Norm(*both(scale), *both(shift), *running, norm_momentum)
         self.layers = [
-            _Dense(own(coef), own(bias), own(coef.grad), own(bias.grad), norm)
+            _Dense(*both(coef), *both(bias), norm)
             for coef, bias, norm in zip(net.coefs, net.intercepts, norms, strict=True)
         ]
-        self.has_norms = net.spec.batch_norm
-        skip = net.skip_coef
-        self.skip = None if skip is None else (own(skip), own(skip.grad))
+        self.skip = None if net.skip_coef is None else both(net.skip_coef)
         self._spaces: dict[int, _Space] = {}
 
     def gradient(self, X: Array, y: Array, share: Array | float, masks: Masks, outputs: Array) -> None:
@@ -182,8 +189,8 @@ class _Dense:
     """Weights and biases of a layer, and the windows of the flat gradient that belong to them."""
 
     weights: Array
-    bias: Array
     d_weights: Array
+    bias: Array
     d_bias: Array
     norm: _Norm | None
 
@@ -221,8 +228,8 @@ class _Norm:
     """
 
     scale: Array
-    shift: Array
     d_scale: Array
+    shift: Array
     d_shift: Array
     running_mean: Array
     running_var: Array

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from planefold.networks.mlp import MLP
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some members' windows of the arrays of :class:`FlatParameters`, whose attributes they are named after."""
+
+    theta: Tensor
+    gradient: Tensor
+    statistics: Tensor
+    n_weights: int
+    n_biases: int
 
 
 class FlatParameters:
@@ -42,6 +54,11 @@ class FlatParameters:
         self.statistics, windows = _lay_out(self.running)
         for statistic, window in zip(self.running, windows, strict=True):
             statistic.data = self.statistics[:, window].view(statistic.shape)
+
+    def part(self, members: slice) -> Part:
+        """Return the windows of some members."""
+        statistics = self.statistics[members] if self.running else self.statistics
+        return Part(self.theta[members], self.gradient[members], statistics, self.n_weights, self.n_biases)
 
     def window(self, parameter: Tensor) -> slice:
         """Return in which columns a parameter stands."""

@@ -7,11 +7,11 @@ then only repeated. What it reads from outside (its rows, its rate) is copied in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from planefold.engine.batches import Batch
 from planefold.engine.fast import Masks
-from planefold.engine.flat import FlatParameters
 from planefold.engine.kernels import Array
 from planefold.engine.step import Step
 
@@ -22,14 +22,12 @@ class CapturedStep(Step):
     Masks must lie in the same memory from step to step, as those of :class:`planefold.engine.dropout.Masks` do.
     """
 
-    def __init__(self, step: Step, flat: FlatParameters) -> None:
+    def __init__(self, step: Step) -> None:
         vars(self).update(vars(step))
-        self.flat = flat
         self._captured: dict[int, _Captured] = {}
 
-    def __call__(self, batch: Batch, masks: Masks, rate: float) -> Array:
-        """Make a step at ``rate``; see :meth:`Step.__call__`."""
-        numbers = (rate, *self.optimizer.coefficients(rate))
+    def __call__(self, batch: Batch, masks: Masks, numbers: Sequence[float]) -> Array:
+        """Make a step; see :meth:`Step.__call__`."""
         captured = self._captured.get(batch.X.shape[-2])
         if captured is None:
             captured = self._captured[batch.X.shape[-2]] = _Captured(self, batch, masks, len(numbers))
@@ -50,21 +48,21 @@ class _Captured:
             self.share, self.total = empty_like(batch.share), empty_like(batch.total)
         own = Batch(self.X, self.y, self.share, self.total, self.outputs)
         self.numbers = kernels.empty((n_numbers,), step.flat.theta)
-        rate, *coefficients = kernels.scalars(self.numbers)
+        scalars = kernels.scalars(self.numbers)
 
         def work() -> None:
             self.value = step.slope(own, masks)
-            step.move(own.total, rate, coefficients)
+            step.move(own.total, *scalars)
 
         self._take_in(batch, (0.0,) * n_numbers)
         # Capturing does the work, perhaps several times; none of them counts.
-        changed = [step.flat.theta, step.flat.statistics, step.optimizer.slots]
+        changed = [step.flat.theta, step.flat.statistics, *step.update.slots]
         before = [tensor.clone() for tensor in changed]
         self.replay = kernels.capture(work)
         for tensor, kept in zip(changed, before, strict=True):
             tensor.copy_(kept)
 
-    def _take_in(self, batch: Batch, numbers: tuple[float, ...]) -> None:
+    def _take_in(self, batch: Batch, numbers: Sequence[float]) -> None:
         copy = self.copy
         copy(self.X, batch.X)
         copy(self.y, batch.y)
@@ -75,7 +73,7 @@ class _Captured:
             copy(self.total, total)
         self.fill(self.numbers, numbers)
 
-    def __call__(self, batch: Batch, numbers: tuple[float, ...]) -> Array:
+    def __call__(self, batch: Batch, numbers: Sequence[float]) -> Array:
         self._take_in(batch, numbers)
         self.replay()
         self.copy(batch.outputs, self.outputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -46,34 +46,37 @@ class Health:
         self.probe, _, _ = rows.take(places.astype(np.int64))
         self.windows = [flat.window(coef) for coef in net.coefs]
         self.every = -(-STEPS_BETWEEN // batches.n_batches)
-        self.last: HealthFigures = {}
+        self.before, self.gradient = torch.zeros_like(flat.theta), torch.zeros_like(flat.theta)
 
     def is_due(self, epoch: int) -> bool:
         """Tell whether to measure in the epoch of that number."""
         return epoch == 1 or epoch % self.every == 0
 
-    def watch(self, step: Step, batch: Batch, masks: Masks, rate: float) -> Array:
-        """Make a step, as it would be made, and measure it."""
-        before = self.flat.theta.clone()
+    def watch(self, step: Step, batch: Batch, masks: Masks, numbers: Sequence[float], members: slice) -> Array:
+        """Make a step of some members, as it would be made, and keep what it began with."""
+        self.before[members] = self.flat.theta[members]
         value = step.slope(batch, masks)
-        gradient = self.flat.gradient.clone()  # which the step may overwrite
-        step.move(batch.total, rate, step.optimizer.coefficients(rate))
-        figures = []
-        for window in self.windows:
-            old, new = before[:, window], self.flat.theta[:, window]
-            ratio = _rms(new - old) / _rms(old).clamp_min(torch.finfo(old.dtype).tiny)
-            figures.append(torch.stack([_rms(gradient[:, window]), _rms(new), ratio]))
-        gradient_norm, weight_norm, update_ratio = torch.stack(figures, dim=1).tolist()
-        self.last = {
-            "gradient_norm": tuple(gradient_norm),
-            "weight_norm": tuple(weight_norm),
-            "update_ratio": tuple(update_ratio),
-        }
+        self.gradient[members] = self.flat.gradient[members]  # which the step may overwrite
+        step.move(batch.total, *numbers)
         return value
 
     def figures(self, epoch: int) -> HealthFigures:
         """Return what was measured in the epoch of that number; nothing where it was not due."""
-        return {**self.last, **self._units()} if self.is_due(epoch) else {}
+        return {**self._layers(), **self._units()} if self.is_due(epoch) else {}
+
+    def _layers(self) -> HealthFigures:
+        """Compare the weights with what the step that was watched began with."""
+        figures = []
+        for window in self.windows:
+            old, new = self.before[:, window], self.flat.theta[:, window]
+            ratio = _rms(new - old) / _rms(old).clamp_min(torch.finfo(old.dtype).tiny)
+            figures.append(torch.stack([_rms(self.gradient[:, window]), _rms(new), ratio]))
+        gradient_norm, weight_norm, update_ratio = torch.stack(figures, dim=1).tolist()
+        return {
+            "gradient_norm": tuple(gradient_norm),
+            "weight_norm": tuple(weight_norm),
+            "update_ratio": tuple(update_ratio),
+        }
 
     def _units(self) -> HealthFigures:
         """Look at each hidden layer's activations on the probe."""

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from planefold.engine.batches import Batches
 from planefold.engine.devices import threads_for
-from planefold.engine.dropout import Masks
+from planefold.engine.dropout import Masks, levels
 from planefold.engine.flat import FlatParameters
 from planefold.engine.graphs import CapturedStep
 from planefold.engine.health import Health
-from planefold.engine.kernels import FloatArray, Kernels, kernels_for
+from planefold.engine.kernels import FloatArray, Kernels, NumpyKernels, kernels_for
+from planefold.engine.lanes import LANES_FROM, Lane, Lanes, groups
 from planefold.engine.lbfgs import minimize_lbfgs
 from planefold.engine.objectives import Objective
 from planefold.engine.optimizers import OPTIMIZERS, Optimizer
@@ -25,7 +26,7 @@ from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch, Run
 from planefold.engine.schedules import Rate
 from planefold.engine.sources import Rows, Shuffled
-from planefold.engine.step import GRADIENTS, Gradient, Step
+from planefold.engine.step import ByAutograd, ByHand, Gradient, Step
 from planefold.engine.stopping import BestWeights, Patience, Snapshot, non_finite_weights
 from planefold.networks.mlp import MLP
 
@@ -103,7 +104,7 @@ def train(
     batches = Shuffled(rows, batch_size, plan.shuffle)
     memory = memory if memory is not None else Memory()
     judge = None if validation is None else _Judge(objective, validation, score)
-    flat = FlatParameters(net)
+    flat, n_threads = FlatParameters(net), torch.get_num_threads()
     try:
         # What overflows ends the training with words of its own.
         quiet = np.errstate(over="ignore", invalid="ignore")
@@ -114,9 +115,19 @@ def train(
             else:
                 widest = max(net.spec.layer_units) * net.spec.n_members
                 kernels = kernels_for(flat.theta, widest * batch_size)
-                gradient = GRADIENTS[gradients](net, flat, objective, kernels)
                 loop = _Loop(
-                    net, flat, batches, objective, plan, random_state, judge, callbacks, memory, kernels, gradient
+                    net,
+                    flat,
+                    batches,
+                    objective,
+                    plan,
+                    random_state,
+                    judge,
+                    callbacks,
+                    memory,
+                    kernels,
+                    gradients,
+                    n_threads,
                 )
                 epochs, stopped_because, restored = loop.run()
     finally:
@@ -216,7 +227,8 @@ class _Loop:
     callbacks: Sequence[Callback]
     memory: Memory
     kernels: Kernels
-    gradient: Gradient
+    gradients: str
+    n_threads: int
 
     def run(self) -> tuple[list[Epoch], str, int | None]:
         """Train; return what happened, why it ended, and the epoch whose weights were restored, if any."""
@@ -225,14 +237,11 @@ class _Loop:
             memory.optimizer = OPTIMIZERS[plan.solver](self.flat, plan)
             memory.rate = Rate(plan)
         assert memory.rate is not None
-        self.step = Step(self.gradient, memory.optimizer, self.flat, plan, self.kernels)
-        if self.kernels.captures:
-            self.step = CapturedStep(self.step, self.flat)
         self.penalties = self.kernels.empty((self.batches.n_batches, self.net.spec.n_members), self.flat.theta)
-        self.masks = Masks(self.net.spec, self.flat.theta, self.random_state)
         self.health = Health(self.net, self.flat, self.batches)
         best = BestWeights(self.flat) if self.judge is not None and plan.restore_best else None
         last_good = _LastGood(self.flat)
+        lanes = self.lanes = Lanes(self._lanes(memory.optimizer))
 
         epochs: list[Epoch] = []
         stopped_because = "max_iter"
@@ -269,6 +278,8 @@ class _Loop:
                     memory.patience.reset()
         except KeyboardInterrupt:
             stopped_because = "interrupted"
+        finally:
+            lanes.close()
         kept = best if best is not None else last_good if stopped_because == "diverged" and last_good.epoch else None
         if kept is not None:
             kept.restore()
@@ -292,26 +303,44 @@ class _Loop:
             **self.health.figures(number),
         )
 
+    def _lanes(self, optimizer: Optimizer) -> list[Lane]:
+        """Deal the members to the cores, where there is enough to do for each."""
+        spec = self.net.spec
+        by_hand = self.gradients == "by_hand"
+        work = self.batches.batch_size * spec.n_parameters
+        shared = by_hand and isinstance(self.kernels, NumpyKernels) and work >= LANES_FROM
+        seed = int(self.random_state.randint(2**31)) if any(levels(spec)) else None
+        found = []
+        for members in groups(spec.n_members, self.n_threads if shared else 1):
+            kernels = NumpyKernels() if shared else self.kernels  # one's own, which note one's own steps
+            gradient: Gradient
+            if by_hand:
+                gradient = ByHand(self.net, self.flat, self.objective, kernels, members)
+            else:
+                gradient = ByAutograd(self.net, self.flat, self.objective, kernels)
+            step = Step(gradient, optimizer, members, self.flat.part(members), self.plan, kernels)
+            masks = None if seed is None else Masks(spec, self.flat.theta, seed, members)
+            found.append(Lane(members, CapturedStep(step) if kernels.captures else step, masks))
+        return found
+
     def _pass(self, number: int) -> tuple[FloatArray, float]:
         """Make the steps of an epoch; return the mean loss of each batch, (n_batches, n_members), and the last rate."""
         assert self.memory.rate is not None
-        # Names of its own for what each step needs: of a small network's step, this loop is a tenth.
-        step, masks, penalties, rate_at = self.step, self.masks, self.penalties, self.memory.rate.at
-        n_batches, n_epochs, draws = self.batches.n_batches, self.plan.max_iter, self.masks.active
-        measured = n_batches - 1 if self.health.is_due(number) else -1
-        losses: list[FloatArray] = []
-        done, rate = 0, 0.0
+        assert self.memory.optimizer is not None
+        rate_at, coefficients = self.memory.rate.at, self.memory.optimizer.coefficients
+        n_batches, n_epochs = self.batches.n_batches, self.plan.max_iter
+        rate, done, losses = 0.0, 0, []
         for block in self.batches.epoch(self.random_state):
-            batches = Batches(block, self.net.spec, self.objective, self.kernels)
-            for batch in batches:
-                rate = rate_at((number - 1 + done / n_batches) / n_epochs)
-                kept = [self.kernels.own(mask) for mask in masks.draw(batch.X.shape[-2])] if draws else None
-                if done == measured:
-                    penalties[done] = self.health.watch(step, batch, kept, rate)[:, 0]
-                else:
-                    penalties[done] = step(batch, kept, rate)[:, 0]
-                done += 1
+            numbers = []
+            for index in range(done, done + len(block.spans)):
+                rate = rate_at((number - 1 + index / n_batches) / n_epochs)
+                numbers.append((rate, *coefficients(rate)))
+            batches = Batches(block, self.net.spec, self.objective)
+            stop = done + len(numbers)
+            health = self.health if stop == n_batches and self.health.is_due(number) else None
+            self.lanes.run(batches, numbers, self.penalties[done:stop], health)
             losses.append(batches.losses())
+            done = stop
             if not np.isfinite(losses[-1]).all():
                 break
         return np.concatenate(losses), rate

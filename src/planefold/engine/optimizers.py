@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from planefold.engine.flat import FlatParameters
+from planefold.engine.flat import FlatParameters, Part
 from planefold.engine.kernels import Array, Kernels
 from planefold.engine.plan import Plan
 
-FUSED_FROM = 50_000  # parameters
+FUSED_FROM = 50_000  # parameters of a single network; members have cores of their own
 Coefficient = Array | float
 
 
@@ -61,12 +61,14 @@ class Optimizer:
 
 
 class Update:
-    """An optimiser at work on one network: its rule, block by block."""
+    """An optimiser at work on some members: its rule, block by block."""
 
-    def __init__(self, optimizer: Optimizer, flat: FlatParameters, kernels: Kernels) -> None:
+    def __init__(self, optimizer: Optimizer, members: slice, flat: Part, kernels: Kernels) -> None:
         self.optimizer, self.kernels = optimizer, kernels
+        n_columns = flat.theta.shape[1]
+        self.slots = [slot.view(-1, n_columns)[members].reshape(-1) for slot in optimizer.slots]
         vectors = [flat.theta.reshape(-1), flat.gradient.reshape(-1), torch.empty_like(flat.theta).reshape(-1)]
-        rows = [kernels.array(v) for v in [*vectors, *optimizer.slots]]
+        rows = [kernels.array(v) for v in [*vectors, *self.slots]]
         n = flat.theta.numel()
         size = kernels.block if kernels.block and optimizer.in_blocks else n
         self.blocks = [[row[start : start + size] for row in rows] for start in range(0, n, size)]
@@ -285,7 +287,7 @@ class FusedAdam(Optimizer):
 
 
 def _adam(flat: FlatParameters, plan: Plan) -> Optimizer:
-    many = flat.theta.device.type == "cpu" and flat.theta.numel() >= FUSED_FROM
+    many = flat.theta.device.type == "cpu" and len(flat.theta) == 1 and flat.theta.numel() >= FUSED_FROM
     return (FusedAdam if many else Adam)(flat, plan)
 
 

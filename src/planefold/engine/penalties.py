@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planefold.engine.flat import FlatParameters
+from planefold.engine.flat import Part
 from planefold.engine.kernels import Array, Kernels
 from planefold.engine.plan import PROXIMAL_SOLVERS, Plan
 
@@ -24,7 +24,7 @@ class Penalty:
     6.5.2 (soft thresholding).
     """
 
-    def __init__(self, flat: FlatParameters, plan: Plan, kernels: Kernels) -> None:
+    def __init__(self, flat: Part, plan: Plan, kernels: Kernels) -> None:
         self.kernels = kernels
         n_columns = flat.n_weights + (flat.n_biases if plan.penalize_bias else 0)
         self.weights = kernels.array(flat.theta)[:, :n_columns]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 
 from planefold.engine.batches import Batch, Batches
 from planefold.engine.fast import Masks, Propagation
-from planefold.engine.flat import FlatParameters
+from planefold.engine.flat import FlatParameters, Part
 from planefold.engine.kernels import Array, FloatArray, Kernels, kernels_for
 from planefold.engine.objectives import Objective
 from planefold.engine.optimizers import Optimizer, Update
@@ -30,8 +30,10 @@ class Gradient(Protocol):
 class ByHand:
     """The gradient as :mod:`planefold.engine.fast` writes it out."""
 
-    def __init__(self, net: MLP, flat: FlatParameters, objective: Objective, kernels: Kernels) -> None:
-        self.propagation = Propagation(net, flat, objective, kernels)
+    def __init__(
+        self, net: MLP, flat: FlatParameters, objective: Objective, kernels: Kernels, members: slice = slice(None)
+    ) -> None:
+        self.propagation = Propagation(net, flat, objective, kernels, members)
 
     def __call__(self, batch: Batch, masks: Masks) -> None:
         """Write outputs and gradient."""
@@ -65,25 +67,26 @@ class ByAutograd:
         torch.as_tensor(batch.outputs).copy_(outputs.detach().reshape(batch.outputs.shape))
 
 
-GRADIENTS: dict[str, Callable[[MLP, FlatParameters, Objective, Kernels], Gradient]] = {
-    "by_hand": ByHand,
-    "autograd": ByAutograd,
-}
-
-
 class Step:
     """Everything that a step does, in the order in which it does it."""
 
     def __init__(
-        self, gradient: Gradient, optimizer: Optimizer, flat: FlatParameters, plan: Plan, kernels: Kernels
+        self, gradient: Gradient, optimizer: Optimizer, members: slice, flat: Part, plan: Plan, kernels: Kernels
     ) -> None:
-        self.gradient, self.optimizer, self.kernels, self.max_norm = gradient, optimizer, kernels, plan.clip_norm
+        self.gradient, self.kernels, self.flat, self.max_norm = gradient, kernels, flat, plan.clip_norm
         self.penalty = Penalty(flat, plan, kernels)
-        self.update = Update(optimizer, flat, kernels)
+        self.update = Update(optimizer, members, flat, kernels)
         self.flat_gradient = kernels.array(flat.gradient)
 
-    def __call__(self, batch: Batch, masks: Masks, rate: float) -> Array:
-        """Make a step at ``rate``.
+    def __call__(self, batch: Batch, masks: Masks, numbers: Sequence[float]) -> Array:
+        """Make a step.
+
+        Parameters
+        ----------
+        batch : Batch
+        masks : sequence of array, or None
+        numbers : sequence of float
+            The rate, then the optimiser's coefficients.
 
         Returns
         -------
@@ -91,7 +94,7 @@ class Step:
             The penalty's value before the step, for each member; the next step writes over it.
         """
         value = self.slope(batch, masks)
-        self.move(batch.total, rate, self.optimizer.coefficients(rate))
+        self.move(batch.total, *numbers)
         return value
 
     def slope(self, batch: Batch, masks: Masks) -> Array:
@@ -102,7 +105,7 @@ class Step:
             self.kernels.run(self._clip, self.max_norm)
         return value
 
-    def move(self, total: Array | float, rate: Array | float, coefficients: Sequence[Array | float]) -> None:
+    def move(self, total: Array | float, rate: Array | float, *coefficients: Array | float) -> None:
         """Move the weights along the gradient."""
         self.penalty.before_step(rate)
         self.update(*coefficients)
@@ -128,11 +131,11 @@ class WholeObjective:
         X, y, weights = rows.all()
         n_rows, spec = y.shape[-2], net.spec
         kernels = kernels_for(flat.theta, n_rows * spec.n_members * max(spec.layer_units))
-        self.batches = Batches(Block(X, y, weights, [slice(0, n_rows)]), spec, objective, kernels)
-        (self.batch,) = self.batches
+        self.batches = Batches(Block(X, y, weights, [slice(0, n_rows)]), spec, objective)
+        (self.batch,) = self.batches.of(slice(None), kernels)
         # The batch is all there is, and its means and variances are those that prediction takes.
         self.gradient = Propagation(net, flat, objective, kernels, norm_momentum=1.0)
-        self.penalty = Penalty(flat, plan, kernels)
+        self.penalty = Penalty(flat.part(slice(None)), plan, kernels)
 
     def __call__(self) -> tuple[FloatArray, FloatArray]:
         """Write the gradient into the flat one; return loss and penalty, each (n_members,)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import functools
 import math
 import sys
 import warnings
@@ -51,14 +52,13 @@ from planefold.estimators.inputs import (
 )
 from planefold.estimators.members import wide_coefs, wide_intercepts, wide_skip, windows, with_members
 from planefold.estimators.parameters import check_parameters, dropout_rates, hidden_layers, refuse_too_large
+from planefold.networks.forward import mean_outputs
 from planefold.networks.initialization import Initialization
 from planefold.networks.mlp import MLP, MLPSpec
 
 Array = npt.NDArray[Any]
 
 MIN_FOLDS = 5  # fewer would take too many rows from a member
-# Predictions are made in pieces, so that a long table needs no more memory than a short one.
-ROWS_AT_ONCE, VALUES_AT_ONCE = 8192, 2**25
 NOTHING_TO_LEARN = 1e-6  # what the best constant loses on a target that is constant, up to rounding in float32
 
 
@@ -70,6 +70,12 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     """Base of the MLP estimators; see :class:`MLPClassifier` for the parameters."""
 
     _losses: tuple[str, ...] = ()
+
+    @classmethod
+    @functools.cache
+    def _get_param_names(cls) -> Any:
+        # scikit-learn reads the signature of the constructor in each call, which takes longer than a row's prediction.
+        return super()._get_param_names()
 
     def _keep(self, given: Mapping[str, Any]) -> None:
         """Keep the constructor's parameters as they were given, unchecked, as scikit-learn wants it."""
@@ -515,17 +521,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "net_")
         Z = self._encode(self._read(X))
-        # In float64, whatever the weights are: so a row's prediction does not depend on the rows around it.
-        net = copy.deepcopy(self.net_).double().eval()
-        n_rows = max(1, min(ROWS_AT_ONCE, VALUES_AT_ONCE // (max(net.spec.layer_units) * net.spec.n_members)))
-        pieces = []
-        with torch.inference_mode():
-            for start in range(0, Z.shape[0], n_rows):
-                piece: Any = Z[start : start + n_rows]
-                piece = piece.toarray() if is_sparse(piece) else piece
-                pieces.append(net(_tensor(piece, torch.float64)).mean(dim=0))
-        outputs = torch.cat(pieces).numpy()
-        return outputs.astype(np.float32) if self.encoder_ is None and self._is_float32() else outputs
+        is_plain = self.encoder_ is None and self._is_float32()
+        if is_plain and Z.dtype == np.float32:  # as scikit-learn does, at more than twice the speed
+            return mean_outputs(self.net_, Z, torch.float32)
+        # Otherwise in float64, whatever the weights are: so a row's prediction does not depend on the rows around it.
+        # Where columns are prepared, that takes longer than this.
+        outputs = mean_outputs(self.net_, Z, torch.float64)
+        return outputs.astype(np.float32) if is_plain else outputs
 
     def _is_float32(self) -> bool:
         return bool(self.net_.coefs[0].dtype == torch.float32)

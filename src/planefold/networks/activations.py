@@ -6,10 +6,16 @@ Each may write into its argument, which saves the loop a tensor; autograd knows.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.special import expit
 from torch import Tensor
 from torch.nn import functional
+
+Array = npt.NDArray[Any]
 
 LEAKY_SLOPE = 0.01  # of leaky_relu, for negative inputs
 
@@ -28,6 +34,15 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh_,
     "relu": torch.relu_,
     "leaky_relu": _leaky_relu,
+}
+
+# The same for arrays of NumPy.
+NUMPY_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda z: z,
+    "logistic": lambda z: expit(z, out=z),
+    "tanh": lambda z: np.tanh(z, out=z),
+    "relu": lambda z: np.maximum(z, 0, out=z),
+    "leaky_relu": lambda z: np.maximum(z, LEAKY_SLOPE * z, out=z),
 }
 
 # How much wider first weights are drawn ("he_normal", "he_uniform") to make up for what an activation takes off the
