@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from planefold.engine.dropout import LEVELS, Masks
+from planefold.engine.dropout import LEVELS, Masks, levels
 from planefold.networks import MLPSpec
 
 
