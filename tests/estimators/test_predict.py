@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import Any
 
@@ -104,7 +105,9 @@ def test_every_network_answers_what_it_does_by_hand(
     net = some_net(spec, seed, weights)
     X = np.random.default_rng(seed).standard_normal((n_rows, spec.n_features)).astype(np.float32)
     expected = np.mean(each_member(net, X), axis=0)
-    rows: Any = {"F": np.asfortranarray(X), "backwards": X[::-1].copy()[::-1], "sparse": sparse.csr_array(X)}.get(kind, X)
+    rows: Any = {"F": np.asfortranarray(X), "backwards": X[::-1].copy()[::-1], "sparse": sparse.csr_array(X)}.get(
+        kind, X
+    )
     if kind == "read-only":
         rows = X.copy()
         rows.flags.writeable = False
@@ -158,7 +161,7 @@ def test_a_change_of_the_weights_is_noticed_wherever_it_is_made() -> None:
     seen.append(model.predict(X))
     model.set_params(warm_start=True).fit(X, y)
     seen.append(model.predict(X))
-    assert all(not np.allclose(before, after) for before, after in zip(seen, seen[1:], strict=False))
+    assert all(not np.allclose(before, after) for before, after in itertools.pairwise(seen))
 
 
 def test_predicting_changes_neither_the_weights_nor_the_rows_nor_the_mode() -> None:
@@ -185,7 +188,6 @@ def test_without_hidden_layers_the_prediction_is_not_the_weights_memory() -> Non
 def test_outputs_that_overflow_do_so_without_a_warning(recwarn: Any) -> None:
     model = fitted()
     X, _ = data(4)
-    assert not np.isfinite(model.predict(X * np.float32(3e37) * 4)).all() or True
     model.coefs_[0][:] *= np.float32(1e30)
     assert not np.isfinite(model.predict(X * np.float32(1e10))).all()
     assert not [warning for warning in recwarn if issubclass(warning.category, RuntimeWarning)]
@@ -194,12 +196,15 @@ def test_outputs_that_overflow_do_so_without_a_warning(recwarn: Any) -> None:
 def test_many_threads_may_ask_at_once_and_leave_the_process_as_it_was() -> None:
     model = fitted()
     X, _ = data(64)
-    expected, n_threads, wrong = model.predict(X), torch.get_num_threads(), []
+    long, n_threads, wrong = np.tile(X, (400, 1)), torch.get_num_threads(), []
+    expected = model.predict(X)
 
     def ask() -> None:
         for n in range(1, 60):
             if not np.allclose(model.predict(X[:n]), expected[:n], atol=1e-5):
                 wrong.append(n)
+        if not np.allclose(model.predict(long).reshape(400, -1), expected, atol=1e-5):
+            wrong.append(len(long))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -213,11 +218,17 @@ def test_many_threads_may_ask_at_once_and_leave_the_process_as_it_was() -> None:
 # ------------------------------------------------------------------------------------------ reading the rows
 
 
+def spoiled(X: Array, value: float) -> Array:
+    X = X.copy()
+    X[3, 1] = value
+    return X
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda X: np.where(X == X[3, 1], np.nan, X), "NaN"),
-        (lambda X: np.where(X == X[3, 1], np.inf, X), "infinity"),
+        (lambda X: spoiled(X, np.nan), "NaN"),
+        (lambda X: spoiled(X, np.inf), "infinity"),
         (lambda X: X[:, :-1], "6 features"),
         (lambda X: X[0], "1D array"),
         (lambda X: X[:0], "0 sample"),
@@ -233,8 +244,6 @@ def test_rows_that_cannot_be_used_are_refused_in_scikit_learns_words(spoil: Any,
 def test_finite_numbers_whose_sum_is_not_finite_are_taken() -> None:
     model = fitted(activation="tanh", hidden_layer_sizes=(4,))
     X = np.full((5, 6), 3e38, dtype=np.float32)
-    X[:, ::2] *= -1
-    assert model.predict(np.abs(X)).shape == (5,)
     assert model.predict(X).shape == (5,)
 
 

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from planefold.core.errors import DataError, listed, unknown_column
 from planefold.data.cells import Array, column_from, integers_of, texts_of
 
+FRAME_LIBRARIES = ("pandas", "polars", "pyarrow", "modin", "cudf")
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -103,7 +105,7 @@ class Table:
 def is_frame(X: object) -> bool:
     """Tell whether X is a data frame of pandas, polars or pyarrow, without importing any of them."""
     # A frame can only exist when its library is loaded; narwhals takes a moment to import, and another to look.
-    if isinstance(X, np.ndarray) or not any(name in sys.modules for name in ("pandas", "polars", "pyarrow", "modin", "cudf")):
+    if isinstance(X, np.ndarray) or not any(name in sys.modules for name in FRAME_LIBRARIES):
         return False
     from narwhals.stable.v1.dependencies import is_into_dataframe
 

@@ -1,4 +1,4 @@
-"""Training: one loop for every network, and the record of what happened in it."""
+"""Training: the loop, its rules and schedules, and the record of what happened in it."""
 
 from __future__ import annotations
 
@@ -51,3 +51,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'planefold.engine' has no attribute {name!r}")
     return getattr(importlib.import_module(f"planefold.engine.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

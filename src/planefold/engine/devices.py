@@ -47,7 +47,7 @@ def find_device(device: str) -> torch.device:
 
 @contextlib.contextmanager
 def threads_for(multiply_adds: int) -> Iterator[None]:
-    """Use one thread while products are small, and put the number back afterwards.
+    """Use one thread, of torch and of BLAS, while products are small, and put the numbers back afterwards.
 
     Parameters
     ----------

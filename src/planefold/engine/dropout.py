@@ -14,7 +14,7 @@ LEVELS = 2**16  # a unit's chance is a multiple of 1 / 65,536: sixteen random bi
 class Masks:
     """Draw the masks of each step's hidden layers from a stream of their own.
 
-    Of its own, so that a training without dropout draws the same batches from ``random_state`` as one with it.
+    Of its own, one for each member, so that a member's masks depend on nothing but the seed and its own steps.
 
     References
     ----------

@@ -8,7 +8,7 @@ With rows in a matrix ``a[0]``, weights ``W[l]``, biases ``b[l]`` and activation
                dW[l] = a[l-1]^T delta[l]                    db[l] = 1^T delta[l]
 
 where the rows of ``delta[L]`` carry their shares of the mean loss (1 / m each, without weights). Batch normalisation
-stands between z and g, dropout's mask after g. Everything is computed into memory that is taken once; nothing is
+stands between z and g, dropout's mask after g. Nearly everything is computed into memory that is taken once; nothing is
 recorded for autograd, which gives the same gradients (the tests compare them) in several times the time.
 
 References

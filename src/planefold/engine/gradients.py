@@ -28,7 +28,7 @@ def value_and_gradient(
     Parameters
     ----------
     net : MLP
-        Batch normalisation takes the statistics of these rows, and keeps them. Dropout is off.
+        Batch normalisation takes the statistics of these rows, which become its running ones. Dropout is off.
     rows : Rows
     objective : Objective
     plan : Plan

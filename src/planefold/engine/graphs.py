@@ -1,7 +1,7 @@
 """Steps that are captured once and replayed.
 
-A small network's step is many short calls, and what stands between them takes as long as they do: Python's part on
-the CPU, the start of each kernel on a GPU. So what a step calls is noted (on the CPU) or captured as a CUDA graph, and
+A small network's step is many short calls, and what stands between them takes its time, too: Python's part on the CPU,
+the start of each kernel on a GPU. So what a step calls is noted (on the CPU) or captured as a CUDA graph, and
 then only repeated. What it reads from outside (its rows, its rate) is copied into memory that stays.
 """
 

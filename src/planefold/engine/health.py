@@ -50,7 +50,7 @@ class Health:
 
     def is_due(self, epoch: int) -> bool:
         """Tell whether to measure in the epoch of that number."""
-        return epoch == 1 or epoch % self.every == 0
+        return (epoch - 1) % self.every == 0
 
     def watch(self, step: Step, batch: Batch, masks: Masks, numbers: Sequence[float], members: slice) -> Array:
         """Make a step of some members, as it would be made, and keep what it began with."""

@@ -3,8 +3,8 @@
 Both libraries offer most functions under one name, with the same ``out=``; so the equations stand only once, in
 :mod:`planefold.engine.fast`, and these classes hold the rest. On the CPU both see the same memory.
 
-A call of NumPy costs about half of what one of torch costs, and small networks are bound by calls; torch's work on
-large arrays is shared by the cores, and so is oneDNN's. ``benchmarks/training.py`` measures both sides.
+A call of NumPy costs less than half of what one of torch costs, and small networks are bound by calls; torch's work
+on large arrays is shared by the cores, and so is oneDNN's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ N_WARM_UPS = 3  # libraries choose and load their kernels in the first calls, wh
 class NumpyKernels:
     """NumPy on the CPU.
 
-    Python's part of a small network's step, function upon function, takes as long as NumPy's. It is paid once:
+    Python's part of a small network's step, function upon function, takes a good part of its time. It is paid once:
     :meth:`capture` notes what a step calls (every call goes through :meth:`do` or :meth:`run`), and the notes are
     played back.
     """

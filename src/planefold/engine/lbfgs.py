@@ -18,7 +18,7 @@ from planefold.engine.plan import Plan
 from planefold.engine.run import Epoch
 from planefold.engine.sources import Rows
 from planefold.engine.step import WholeObjective
-from planefold.engine.stopping import non_finite_weights
+from planefold.engine.stopping import diverged
 from planefold.networks.mlp import MLP
 
 Floats = NDArray[np.float64]
@@ -92,6 +92,6 @@ def minimize_lbfgs(
         flat.theta.copy_(reached)
         return epochs, "interrupted"
     if not math.isfinite(result.fun):  # already at the start: no step was made
-        raise non_finite_weights(epochs, plan)
+        raise diverged(epochs, plan)
     flat.theta.copy_(torch.from_numpy(result.x).view_as(flat.theta))
     return epochs, _REASONS.get(result.status, "line_search")

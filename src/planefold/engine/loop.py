@@ -27,7 +27,7 @@ from planefold.engine.run import Epoch, Run
 from planefold.engine.schedules import Rate
 from planefold.engine.sources import Rows, Shuffled
 from planefold.engine.step import ByAutograd, ByHand, Gradient, Step
-from planefold.engine.stopping import BestWeights, Patience, Snapshot, non_finite_weights
+from planefold.engine.stopping import BestWeights, Patience, Snapshot, diverged
 from planefold.networks.mlp import MLP
 
 Callback = Callable[[Epoch], object]
@@ -98,7 +98,7 @@ def train(
     Raises
     ------
     TrainingError
-        If the weights are no longer finite and no earlier ones were kept.
+        If the training went out of all bounds and no earlier weights were better than those at the start.
     """
     batch_size = rows.n_rows if plan.solver == "lbfgs" else min(plan.batch_size, rows.n_rows)
     batches = Shuffled(rows, batch_size, plan.shuffle)
@@ -132,8 +132,9 @@ def train(
                 epochs, stopped_because, restored = loop.run()
     finally:
         flat.release()
-    if not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
-        raise non_finite_weights(epochs, plan)
+    lost = stopped_because == "diverged" and restored is None
+    if lost or not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
+        raise diverged(epochs, plan)
     return Run(
         epochs=tuple(epochs),
         objective=objective.name,

@@ -2,7 +2,7 @@
 
 A rule is a few operations on whole vectors, and each vector may be cut into blocks that stay in the processor's
 cache. What changes from step to step are a few numbers (:meth:`Optimizer.coefficients`), computed outside of the
-rule: a captured step of a GPU is replayed with new ones.
+rule: a step is noted or captured once, and replayed with new ones.
 
 In the formulas ``g`` is the gradient, ``r`` the learning rate, ``w`` the parameters.
 """

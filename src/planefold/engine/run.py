@@ -45,8 +45,10 @@ class Epoch:
         Per hidden layer, share of the units that are zero (relu) on every probe row, and share of those (tanh,
         logistic) whose slope is below a twentieth of its greatest on nine probe rows of ten.
 
+    Notes
+    -----
     The figures of layers are empty in epochs in which they were not measured. Measuring takes as long as some steps,
-    so at least 500 steps lie between two measurements; the first epoch is always measured. Probe rows are up to 256
+    so it is done at the end of the first epoch, and then each time at least 500 steps later. Probe rows are up to 256
     rows spread over the training rows; they are seen with dropout off.
     """
 

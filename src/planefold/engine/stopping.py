@@ -97,8 +97,8 @@ class Snapshot:
             now.copy_(kept)
 
 
-def non_finite_weights(epochs: Sequence[Epoch], plan: Plan) -> TrainingError:
-    """Build the error for a training that left nothing to use."""
+def diverged(epochs: Sequence[Epoch], plan: Plan) -> TrainingError:
+    """Build the error for a training that was never better than at its start, and then went out of all bounds."""
     scale = "preprocess='auto', which puts the columns on one scale"
     has_rate = plan.solver != "lbfgs"
     return TrainingError(

@@ -49,8 +49,10 @@ or planefold.Schedule
         Print the loss of each epoch. Without it long trainings show a progress bar, on a terminal only.
     warm_start : bool
         Go on from the present weights in the next ``fit``.
-    momentum, nesterovs_momentum
-        Of ``solver="sgd"``.
+    momentum : float
+        Of ``solver="sgd"``, "momentum", "averaged_momentum" and "nesterov": weight of the past in their steps.
+    nesterovs_momentum : bool
+        Whether the momentum of ``solver="sgd"`` looks ahead.
     early_stopping : bool
         Hold rows out, stop by their loss and keep the weights that were best on them. scikit-learn judges by
         the score; the loss is steadier.

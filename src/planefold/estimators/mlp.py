@@ -545,11 +545,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     def _learn_scale(self, y: Array) -> None:
         """Find mean and scale of the target; later fits keep them, since the network's outputs are in their units."""
-        target = number_target(y)
         if self.preprocess is None or self.loss == "poisson":  # counts keep their scale: the link needs it
-            ones = np.ones_like(target.mean)
-            target = NumberTarget(mean=0 * ones, scale=ones, one_dimensional=target.one_dimensional)
-        elif self.loss in ROBUST_LOSSES:
+            ones = np.ones(_n_columns(to_numbers(y)))
+            self._target = NumberTarget(mean=0 * ones, scale=ones, one_dimensional=y.ndim == 1)
+            return
+        target = number_target(y)
+        if self.loss in ROBUST_LOSSES:
             # A few giant targets would stretch the deviation, and huber_delta with it, until they are outliers no more.
             columns = to_numbers(y).reshape(len(y), -1).T
             # Not below what keeps the greatest target within float32.

@@ -7,13 +7,16 @@ few rows are left to NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from planefold.networks.activations import ACTIVATIONS, NUMPY_ACTIVATIONS
@@ -21,12 +24,9 @@ from planefold.networks.mlp import MLP, MLPSpec
 
 Array = npt.NDArray[Any]
 
-# Multiply-adds up to which NumPy is asked. Its calls cost half of torch's. Above all, torch's
-# threads wait for each other on a busy machine, a thousand times as long as ten rows take; one thread would do, but
-# how many there are is a setting of the process, which calls from several threads of a server would fight over.
+# Multiply-adds up to which NumPy is asked: its calls cost half of torch's.
 NUMPY_UP_TO = 5_000_000
-# Numbers in the widest layer's activations of a piece: 2 MB in float32, the second-level caches of two cores.
-VALUES_IN_CACHE = 2**19
+VALUES_IN_CACHE = 2**17  # numbers in the widest layer's activations of a piece: 0.5 MB in float32, and two are needed
 LEAST_ROWS, MOST_ROWS = 256, 8192  # of a piece: with fewer, the weights are fetched anew for too little work
 VALUES_AT_ONCE = 2**25  # in a piece, however wide the rows: a long table needs no more memory than a short one
 
@@ -59,21 +59,55 @@ def mean_outputs(net: MLP, X: Any, dtype: torch.dtype) -> Array:
     n_rows, spec = X.shape[0], net.spec
     layers = _Layers.of(net, dtype)
     is_small = n_rows * sum(coef.size for coef in layers.coefs) <= NUMPY_UP_TO
-    compute = layers.by_numpy if is_small else layers.by_torch
     outputs = np.empty((n_rows, spec.n_outputs), layers.number)
-    with np.errstate(over="ignore", invalid="ignore"):  # as torch does
+
+    def write(rows: slice) -> None:
+        piece = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
+        outputs[rows] = layers.by_numpy(piece) if is_small else layers.by_torch(piece)
+
+    if is_small:
         for rows in _pieces(n_rows, spec):
-            piece = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
-            outputs[rows] = compute(np.ascontiguousarray(piece, layers.number))
+            write(rows)
+    else:
+        _share(write, _pieces(n_rows, spec))
     return outputs
 
 
-def _pieces(n_rows: int, spec: MLPSpec) -> Iterator[slice]:
+def _share(work: Callable[[slice], None], pieces: Sequence[slice]) -> None:
+    """Let as many threads as torch has take one piece after the other.
+
+    torch's own threads share each product and wait for each other at its end: on a busy machine for the scheduler's
+    slices of time, again and again. Here they meet once. The limit is OpenMP's, which each thread has for itself, so
+    that nothing of the process changes, and several threads of a server may predict at once.
+    """
+    remaining = iter(pieces)
+
+    def work_off() -> None:
+        torch.get_num_threads()  # torch sets a new thread's number when it is first asked: not after us
+        with _openmp().limit(limits=1):
+            for rows in remaining:
+                work(rows)
+
+    n_others = min(torch.get_num_threads(), len(pieces)) - 1
+    with ThreadPoolExecutor(max(1, n_others)) as pool:  # which starts no thread before it is given work
+        others = [pool.submit(work_off) for _ in range(n_others)]
+        work_off()
+        for other in others:
+            other.result()
+
+
+@functools.cache
+def _openmp() -> ThreadpoolController:
+    """Find torch's threads: once, as it takes milliseconds."""
+    return ThreadpoolController().select(user_api="openmp")
+
+
+def _pieces(n_rows: int, spec: MLPSpec) -> list[slice]:
     units = spec.layer_units
     in_cache = VALUES_IN_CACHE // (max(units[1:]) * spec.n_members)
     in_memory = VALUES_AT_ONCE // (max(units) * spec.n_members)
     step = max(1, min(max(in_cache, LEAST_ROWS), MOST_ROWS, in_memory))
-    return (slice(start, start + step) for start in range(0, n_rows, step))
+    return [slice(start, start + step) for start in range(0, n_rows, step)]
 
 
 @dataclass(frozen=True)
@@ -101,9 +135,10 @@ class _Layers:
         skip = None if net.skip_coef is None else own(net.skip_coef)
         return cls([own(coef) for coef in coefs], [own(bias) for bias in intercepts], skip, net.spec.activation, number)
 
+    @np.errstate(over="ignore", invalid="ignore")  # torch does not warn either
     def by_numpy(self, X: Array) -> Array:
         activation = NUMPY_ACTIVATIONS[self.activation]
-        a = X
+        a = X = np.ascontiguousarray(X, self.number)
         for number, (coef, intercept) in enumerate(zip(self.coefs, self.intercepts, strict=True), start=1):
             z = a @ coef
             z += intercept
@@ -114,8 +149,8 @@ class _Layers:
 
     @torch.inference_mode()
     def by_torch(self, X: Array) -> Array:
-        # torch warns of memory that cannot be written, such as that of a memory-mapped file.
-        rows = a = torch.from_numpy(X if X.flags.writeable else X.copy())
+        # A copy, as torch takes neither memory that cannot be written, such as a mapped file's, nor rows backwards.
+        rows = a = torch.from_numpy(np.array(X, self.number, order="C"))
         for number, (coef, intercept) in enumerate(zip(self.coefs, self.intercepts, strict=True), start=1):
             activation = "identity" if number == len(self.coefs) else self.activation
             a = _dense(a, torch.from_numpy(coef), torch.from_numpy(intercept), activation)
