@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 
 # Multiply-adds up to which NumPy is asked: its calls cost half of torch's.
 NUMPY_UP_TO = 5_000_000
-VALUES_IN_CACHE = 2**17  # numbers in the widest layer's activations of a piece: 0.5 MB in float32, and two are needed
+BYTES_IN_CACHE = 2**20  # of the widest layer's activations in a piece: a core's second-level cache
 LEAST_ROWS, MOST_ROWS = 256, 8192  # of a piece: with fewer, the weights are fetched anew for too little work
 VALUES_AT_ONCE = 2**25  # in a piece, however wide the rows: a long table needs no more memory than a short one
 
@@ -66,10 +66,10 @@ def mean_outputs(net: MLP, X: Any, dtype: torch.dtype) -> Array:
         outputs[rows] = layers.by_numpy(piece) if is_small else layers.by_torch(piece)
 
     if is_small:
-        for rows in _pieces(n_rows, spec):
+        for rows in _pieces(n_rows, spec, outputs.itemsize):
             write(rows)
     else:
-        _share(write, _pieces(n_rows, spec))
+        _share(write, _pieces(n_rows, spec, outputs.itemsize))
     return outputs
 
 
@@ -102,9 +102,9 @@ def _openmp() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="openmp")
 
 
-def _pieces(n_rows: int, spec: MLPSpec) -> list[slice]:
+def _pieces(n_rows: int, spec: MLPSpec, itemsize: int) -> list[slice]:
     units = spec.layer_units
-    in_cache = VALUES_IN_CACHE // (max(units[1:]) * spec.n_members)
+    in_cache = BYTES_IN_CACHE // (max(units[1:]) * spec.n_members * itemsize)
     in_memory = VALUES_AT_ONCE // (max(units) * spec.n_members)
     step = max(1, min(max(in_cache, LEAST_ROWS), MOST_ROWS, in_memory))
     return [slice(start, start + step) for start in range(0, n_rows, step)]
