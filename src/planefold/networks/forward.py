@@ -69,7 +69,7 @@ def mean_outputs(net: MLP, X: Any, dtype: torch.dtype) -> Array:
         for rows in _pieces(n_rows, spec, outputs.itemsize):
             write(rows)
     else:
-        _share(write, _pieces(n_rows, spec, outputs.itemsize))
+        _share(write, _pieces(n_rows, spec, outputs.itemsize, n_workers=torch.get_num_threads()))
     return outputs
 
 
@@ -102,11 +102,12 @@ def _openmp() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="openmp")
 
 
-def _pieces(n_rows: int, spec: MLPSpec, itemsize: int) -> list[slice]:
+def _pieces(n_rows: int, spec: MLPSpec, itemsize: int, n_workers: int = 1) -> list[slice]:
     units = spec.layer_units
     in_cache = BYTES_IN_CACHE // (max(units[1:]) * spec.n_members * itemsize)
     in_memory = VALUES_AT_ONCE // (max(units) * spec.n_members)
-    step = max(1, min(max(in_cache, LEAST_ROWS), MOST_ROWS, in_memory))
+    each = max(LEAST_ROWS, -(-n_rows // n_workers))  # a few rows are shared, too, as long as that pays
+    step = max(1, min(max(in_cache, LEAST_ROWS), MOST_ROWS, in_memory, each))
     return [slice(start, start + step) for start in range(0, n_rows, step)]
 
 
