@@ -97,8 +97,8 @@ def test_saturated_units_are_those_whose_slope_is_gone_on_most_rows(engine, prob
     assert run.epochs[0].activation_std[0] == pytest.approx(a.std(), rel=1e-6)
 
 
-def test_five_hundred_steps_lie_between_two_measurements(engine, problem):
+def test_a_thousand_steps_lie_between_two_measurements(engine, problem):
     _, run = engine.fit(engine.rows(problem.X, problem.y), batch_size=6, max_iter=105, tol=0.0, n_iter_no_change=999)
     measured = [epoch.epoch for epoch in run.epochs if epoch.update_ratio]
-    assert measured == [1, 51, 101]  # ten steps an epoch
+    assert measured == [1, 101]  # ten steps an epoch
     assert [epoch.epoch for epoch in run.epochs if epoch.activation_mean] == measured

@@ -19,7 +19,7 @@ from planefold.networks.mlp import MLP
 
 N_PROBE = 256  # rows on which units are watched: dead on that many is dead for practical purposes
 # Measuring costs about as much as some steps do; so many steps lie between two measurements.
-STEPS_BETWEEN = 500
+STEPS_BETWEEN = 1000
 SATURATED_ROWS = 0.9  # share of the probe rows on which a saturated unit's slope is nearly gone
 
 

@@ -53,7 +53,9 @@ class NumpyKernels:
         if self._tape is not None:
             # As an array without axes, a number need not be turned into one in each call, which takes as long again.
             kept = [np.asarray(a, dtype=out.dtype) if isinstance(a, float) else a for a in arguments]
-            self._tape.append(partial(function, *kept, out=out))
+            # By position is quicker than by name; of maximum, NumPy would warn of it.
+            by_name = function is np.maximum
+            self._tape.append(partial(function, *kept, out=out) if by_name else partial(function, *kept, out))
         return out
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> None:

@@ -48,7 +48,7 @@ class Epoch:
     Notes
     -----
     The figures of layers are empty in epochs in which they were not measured. Measuring takes as long as some steps,
-    so it is done at the end of the first epoch, and then each time at least 500 steps later. Probe rows are up to 256
+    so it is done at the end of the first epoch, and then each time at least 1,000 steps later. Probe rows are up to 256
     rows spread over the training rows; they are seen with dropout off.
     """
 
