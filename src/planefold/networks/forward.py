@@ -24,8 +24,8 @@ from planefold.networks.mlp import MLP, MLPSpec
 
 Array = npt.NDArray[Any]
 
-# Multiply-adds up to which NumPy is asked: its calls cost half of torch's.
-NUMPY_UP_TO = 5_000_000
+# Multiply-adds up to which NumPy is asked, in the caller's thread: handing pieces to others takes longer than them.
+NUMPY_UP_TO = 50_000_000
 BYTES_IN_CACHE = 2**20  # of the widest layer's activations in a piece: a core's second-level cache
 LEAST_ROWS, MOST_ROWS = 256, 8192  # of a piece: with fewer, the weights are fetched anew for too little work
 VALUES_AT_ONCE = 2**25  # in a piece, however wide the rows: a long table needs no more memory than a short one
