@@ -10,6 +10,7 @@ In the formulas ``g`` is the gradient, ``r`` the learning rate, ``w`` the parame
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
@@ -24,7 +25,7 @@ FUSED_FROM = 50_000  # parameters of a single network; members have cores of the
 Coefficient = Array | float
 
 
-class Optimizer:
+class Optimizer(ABC):
     """A rule with memory.
 
     Attributes
@@ -55,9 +56,9 @@ class Optimizer:
         self.t += 1
         return (rate,)
 
+    @abstractmethod
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place; ``rest`` are the slots, then the coefficients. ``g`` may be overwritten."""
-        raise NotImplementedError
 
 
 class Update:
