@@ -95,11 +95,15 @@ class Momentum(Optimizer):
     def rule(self, kernels: Kernels, w: Array, g: Array, scratch: Array, *rest: Array) -> None:
         """Move ``w`` in place."""
         v, rate = rest
+        self._accumulate(kernels, v, g, rate)
+        kernels.do(kernels.xp.subtract, w, v, out=w)
+
+    def _accumulate(self, kernels: Kernels, v: Array, g: Array, rate: Coefficient) -> None:
+        """``g = r g``, ``v = m v + g``."""
         do, xp = kernels.do, kernels.xp
         do(xp.multiply, v, self.plan.momentum, out=v)
         do(xp.multiply, g, rate, out=g)
         do(xp.add, v, g, out=v)
-        do(xp.subtract, w, v, out=w)
 
 
 class Nesterov(Momentum):
@@ -115,9 +119,7 @@ class Nesterov(Momentum):
         """Move ``w`` in place."""
         v, rate = rest
         do, xp = kernels.do, kernels.xp
-        do(xp.multiply, v, self.plan.momentum, out=v)
-        do(xp.multiply, g, rate, out=g)
-        do(xp.add, v, g, out=v)
+        self._accumulate(kernels, v, g, rate)
         do(xp.subtract, w, g, out=w)
         do(xp.multiply, v, self.plan.momentum, out=scratch)
         do(xp.subtract, w, scratch, out=w)
