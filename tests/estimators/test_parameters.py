@@ -150,3 +150,8 @@ def test_a_network_too_large_for_this_table_is_refused_before_its_memory_is_take
     X[:, 0] = np.arange(20)
     with pytest.raises(ParameterError, match=r"hidden_layer_sizes=\(1000000,\).*2,00.*parameters"):
         MLPClassifier(hidden_layer_sizes=(10**6,), n_members=1, preprocess=None).fit(X, np.arange(20) % 2)
+
+
+def test_clipping_is_refused_where_it_would_do_nothing() -> None:
+    with pytest.raises(ParameterError, match=r"clip_norm=1\.0 does nothing with solver='lbfgs'"):
+        MLPClassifier(solver="lbfgs", clip_norm=1.0).fit([[0.0], [1.0]], [0, 1])

@@ -41,7 +41,7 @@ class ByHand:
 
 
 class ByAutograd:
-    """The same by torch's automatic differentiation, for any module: several times slower on small networks."""
+    """The same by torch's automatic differentiation, to compare with: several times slower on small networks."""
 
     def __init__(self, net: MLP, flat: FlatParameters, objective: Objective, kernels: Kernels) -> None:
         self.net, self.flat, self.objective, self.kernels = net, flat, objective, kernels

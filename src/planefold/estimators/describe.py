@@ -86,7 +86,7 @@ or planefold.Schedule
     penalize_bias : bool
         Whether the penalty acts on the biases, too.
     clip_norm : float, optional
-        Longest gradient of a member; a longer one is shortened to it.
+        Longest gradient of a member; a longer one is shortened to it. Not with "lbfgs".
     init : str or planefold.networks.Initialization
         How the first weights are drawn: "auto" as scikit-learn draws them, or "zeros", "uniform", "normal",
         "glorot_uniform", "glorot_normal", "he_uniform", "he_normal". An ``Initialization`` also sets the scale of

@@ -330,6 +330,12 @@ def check_parameters(parameters: Mapping[str, Any], losses: tuple[str, ...]) -> 
             "rare ones would count for more than the others",
             hint="take one of them",
         )
+    if parameters["clip_norm"] is not None and parameters["solver"] == "lbfgs":
+        raise ParameterError(
+            f"clip_norm={show(parameters['clip_norm'])} does nothing with solver='lbfgs', whose line search sets the "
+            "length of each step",
+            hint="clip_norm=None, or another solver",
+        )
     if parameters["encoding"] == "piecewise_linear" and parameters["preprocess"] != "auto":
         raise ParameterError(
             f"encoding='piecewise_linear' acts with preprocess='auto' only, it is {show(parameters['preprocess'])}",
