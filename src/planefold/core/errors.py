@@ -60,6 +60,27 @@ class TrainingError(PlanefoldError, ValueError):
     """Training cannot go on, or its result is not a usable network."""
 
 
+class NotPiecewiseLinearError(PlanefoldError, ValueError):
+    """A network cannot be read exactly, because something in it is not piecewise linear."""
+
+
+class MissingExtraError(PlanefoldError, ImportError):
+    """A package is needed that only an extra of planefold installs."""
+
+    @classmethod
+    def of(cls, package: str, extra: str, purpose: str) -> MissingExtraError:
+        """Build the error for a package that is not installed.
+
+        >>> print(MissingExtraError.of("onnx", "onnx", "reading ONNX files"))
+        reading ONNX files needs the package onnx, which is not installed
+          hint: pip install "planefold[onnx]"
+        """
+        return cls(
+            f"{purpose} needs the package {package}, which is not installed",
+            hint=f'pip install "planefold[{extra}]"',
+        )
+
+
 class ModelFileError(PlanefoldError, ValueError):
     """A model file is damaged, hostile, or of a version that this planefold does not know."""
 

@@ -1,6 +1,8 @@
 """What a network is: records that describe one and build a plain torch module."""
 
+from planefold.networks.affine import PiecewiseLinearNet
+from planefold.networks.affine_mlp import affine_form
 from planefold.networks.initialization import INITIALIZATIONS, Initialization
 from planefold.networks.mlp import MLP, MLPSpec
 
-__all__ = ["INITIALIZATIONS", "MLP", "Initialization", "MLPSpec"]
+__all__ = ["INITIALIZATIONS", "MLP", "Initialization", "MLPSpec", "PiecewiseLinearNet", "affine_form"]

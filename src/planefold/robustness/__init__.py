@@ -1,0 +1,1 @@
+"""How far an input can be moved before the prediction changes."""
