@@ -98,6 +98,57 @@ class Instruments:
         schema = self.encoder_.schema_ if isinstance(self.encoder_, TableEncoder) else None
         return diagnose(self.run_, schema=schema)
 
+    def read(self, X: Any, y: Any = None, **options: Any) -> Any:
+        """Read the planes that rows live in: each a linear model in the table's own columns and units.
+
+        Parameters
+        ----------
+        X : data frame, path of a CSV file, mapping of columns, or array-like of shape (n_samples, n_features)
+            Rows to read, most often those of training.
+        y : array-like, or a column name, optional
+            Their targets: then each plane says what its rows are and how well they are predicted.
+        **options
+            ``output`` (one output, a class, or a pair of classes) and ``max_models``, as in
+            :func:`planefold.reading.local_models.local_models`.
+
+        Returns
+        -------
+        planefold.reading.local_models.Reading
+            Prints as a summary. ``reading[0]`` is the plane with most rows, ``reading.explain(7)`` explains the
+            prediction for row 7, and ``reading.merged(5)`` puts almost equal planes together.
+
+        Raises
+        ------
+        NotPiecewiseLinearError
+            If the network bends between its creases, as with ``activation="tanh"``.
+        DataError
+            If the rows or targets cannot be used.
+
+        Notes
+        -----
+        Exact: preparation of the columns, members and target's scale included. The preparation rounds its results to
+        float32, the reading does not, so the two differ in the seventh digit.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from planefold import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True, as_frame=True)
+        >>> model = MLPClassifier((4,), n_members=1, random_state=0).fit(X, y)
+        >>> reading = model.read(X, y, output=2)
+        >>> reading.n_rows, len(reading) > 1
+        (150, True)
+        >>> row = reading.explain(0)
+        >>> bool(abs(row.base + row.contributions.sum() - row.value) < 1e-9)
+        True
+        """
+        from planefold.estimators.inputs import take_target
+        from planefold.reading.local_models import local_models
+
+        check_is_fitted(self, "net_")
+        X, y = take_target(X, y, self.encoder_)
+        return local_models(self, X, y, **options)
+
     def check_gradients(
         self, X: Any, y: Any, sample_weight: Any = None, *, n_coordinates: int | None = 10
     ) -> GradientReport:

@@ -23,6 +23,9 @@ from planefold.networks.affine import (
     n_nonzero,
 )
 
+# Products of matrices with more entries than this are not computed to see whether they are worth it.
+ENTRIES_TO_TRY = 2**24
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Value:
@@ -71,11 +74,12 @@ class Builder:
         self, value: Value, matrix: Matrix, bias: npt.ArrayLike | None = None, shape: Sequence[int] | None = None
     ) -> Value:
         """Return ``value @ matrix + bias``; ``matrix`` is (size, n_units)."""
-        products = {source: matrix if old is None else _product(old, matrix) for source, old in value.terms.items()}
         apart = sum(n_nonzero(old) for old in value.terms.values() if old is not None) + n_nonzero(matrix)
-        if apart < sum(map(n_nonzero, products.values())) and None not in value.terms.values():
+        too_many = sum(_most_entries(old, matrix) for old in value.terms.values()) > max(apart, ENTRIES_TO_TRY)
+        products = {} if too_many else _products(value, matrix)
+        if too_many or apart < sum(map(n_nonzero, products.values())):
             value = self.node(value)  # a bottleneck: its two sides are less than their product
-            products = dict.fromkeys(value.terms, matrix)
+            products = _products(value, matrix)
         terms = {source: compact(product) for source, product in products.items()}
         moved = (value.bias[None] @ matrix)[0]
         n_units = matrix.shape[1]
@@ -149,8 +153,9 @@ class Builder:
 
     def node(self, value: Value, fold: Fold | None = None) -> Value:
         """Make a node of a value: compute it, fold it, and go on with the result."""
-        if fold is None and not value.bias.any() and [matrix is None for matrix in value.terms.values()] == [True]:
-            return value  # it is one already
+        is_node = not value.bias.any() and [matrix is None for matrix in value.terms.values()] == [True]
+        if fold is None and (is_node or not value.terms):
+            return value  # it is one already, or a constant
         self.nodes.append(
             Node(sources=tuple(value.terms), matrices=tuple(value.terms.values()), bias=value.bias, fold=fold)
         )
@@ -187,15 +192,19 @@ class Builder:
         """Return ``clip(value, low, high)``, of two folds of one layer; an infinite bound is none."""
         depth = self.new_depth() if depth is None else depth
         bottom, top = (np.broadcast_to(np.asarray(bound, np.float64), value.shape) for bound in (low, high))
-        has_bottom, has_top = np.isfinite(bottom).all(), np.isfinite(top).all()
-        parts = [self.scaled(value, 1.0)]
-        if has_bottom:
+        has_bottom, has_top = np.isfinite(bottom), np.isfinite(top)
+        parts = [value]
+        if has_bottom.any():
             named = tuple(f"{unit}, lower end" for unit in units)
-            parts = [self.fold(self.scaled(value, 1.0, -bottom), layer=layer, depth=depth, units=named)]
-            parts = [self.scaled(parts[0], 1.0, bottom)]
-        if has_top:
+            bottom = np.where(has_bottom, bottom, 0.0)  # where there is none, the fold has slope 1 on both sides
+            left = 0.0 if has_bottom.all() else np.where(has_bottom, 0.0, 1.0)
+            risen = self.fold(self.scaled(value, 1.0, -bottom), left=left, layer=layer, depth=depth, units=named)
+            parts = [self.scaled(risen, 1.0, bottom)]
+        if has_top.any():
             named = tuple(f"{unit}, upper end" for unit in units)
-            above = self.fold(self.scaled(value, 1.0, -top), layer=layer, depth=depth, units=named)
+            top = np.where(has_top, top, 0.0)
+            right = 1.0 if has_top.all() else np.where(has_top, 1.0, 0.0)
+            above = self.fold(self.scaled(value, 1.0, -top), right=right, layer=layer, depth=depth, units=named)
             parts.append(self.scaled(above, -1.0))
         return self.total(parts)
 
@@ -212,7 +221,7 @@ class Builder:
         places : int ndarray of shape (..., n_in_window)
             Which entries compete; -1 is none.
         """
-        depth = self.new_depth()
+        depth, value = self.new_depth(), self.node(value)  # so that what computes it is not taken apart by the windows
         *shape, n_window = places.shape
         table = places.reshape(-1, n_window).copy()
         # An absent competitor repeats one who is there: max(a, a) = a, whose crease is nowhere.
@@ -268,6 +277,22 @@ def _entries(matrix: Matrix) -> Floats:
     if isinstance(matrix, Blocks):
         return matrix.blocks
     return np.asarray(matrix.data if is_sparse(matrix) else matrix)
+
+
+def _most_entries(first: Matrix | None, second: Matrix) -> int:
+    """Bound the entries of a product from above, without computing it."""
+    if first is None:
+        return n_nonzero(second)
+    most = int(first.shape[0] * second.shape[1])
+    if is_sparse(first) and is_sparse(second):
+        # Each entry of a column meets each of the row: their number is the entries of the product, sums not merged.
+        meeting = np.bincount(first.indices, minlength=second.shape[0]) @ np.diff(second.indptr).astype(np.int64)
+        return min(most, int(meeting))
+    return most
+
+
+def _products(value: Value, matrix: Matrix) -> dict[int, Matrix]:
+    return {source: matrix if old is None else _product(old, matrix) for source, old in value.terms.items()}
 
 
 def _product(first: Matrix, second: Matrix) -> Matrix:

@@ -24,3 +24,13 @@ def quiet(ax: Axes, *, x: str, y: str) -> None:
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def plain_log(ax: Axes, axis: str) -> None:
+    """Make the "x" or "y" axis logarithmic, with numbers as people write them: 1, 10, 1,000."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    (ax.set_xscale if axis == "x" else ax.set_yscale)("log")
+    found = ax.xaxis if axis == "x" else ax.yaxis
+    found.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    found.set_minor_formatter(NullFormatter())

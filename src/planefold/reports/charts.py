@@ -29,7 +29,7 @@ def intervals(headline: Metric, baselines: dict[str, Metric], width: int) -> str
     # 8.4 pixels hold a digit of the widest system font in bold.
     left, right, height = (152, 16 + 8.4 * max(map(len, said)), 42) if roomy else (12, 14, 54)
     values = [v for _, _, m in rows for v in (m.value, m.low, m.high) if v is not None]
-    low, high = _padded(min(values), max(values), 0.06)
+    low, high = padded(min(values), max(values), 0.06)
     if headline.name in ("ROC AUC", "accuracy"):
         low, high = max(low, -0.02), min(high, 1.005)
     bottom = height * len(rows) + 12
@@ -82,7 +82,7 @@ def curves(run: Run, width: int) -> str:
     if trivial is not None and low <= trivial <= high + 0.6 * (high - low):
         high = max(high, trivial)
     log = low > 0 and high / low > 20
-    low, high = (low / 1.1, high * 1.1) if log else _padded(0.0 if 0 <= low < 0.35 * high else low, high, 0.04)
+    low, high = (low / 1.1, high * 1.1) if log else padded(0.0 if 0 <= low < 0.35 * high else low, high, 0.04)
     if not log and known.min() >= 0:
         low = max(low, 0.0)
     x = Scale(low=epochs[0], high=max(epochs[-1], epochs[0] + 1), start=left, stop=width - right)
@@ -207,7 +207,7 @@ def learning_rate(run: Run, width: int = 340) -> str:
 def predicted_against_true(found: Residuals, width: int) -> str:
     """Draw truth across and prediction up; a perfect model has all dots on the diagonal."""
     points = np.array(found.points)
-    low, high = _padded(float(points.min()), float(points.max()), 0.03)
+    low, high = padded(float(points.min()), float(points.max()), 0.03)
     height = min(width, 430)
     x = Scale(low=low, high=high, start=60, stop=width - 16)
     y = Scale(low=low, high=high, start=height - 46, stop=34)
@@ -276,7 +276,8 @@ def capital(name: str) -> str:
     return name[:1].upper() + name[1:]
 
 
-def _padded(low: float, high: float, share: float) -> tuple[float, float]:
+def padded(low: float, high: float, share: float) -> tuple[float, float]:
+    """Widen a range by a share of itself on both sides; one that is a point becomes a range."""
     width = high - low
     if not width > 1e-9 * max(abs(low), abs(high), 1e-300):
         width = abs(low) or 1.0

@@ -1,4 +1,4 @@
-"""The page of a report: five sections in the order in which a reader asks."""
+"""The page of a report: its sections in the order in which a reader asks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from planefold.reports.errors_section import errors_section
 from planefold.reports.evaluation import Evaluation
 from planefold.reports.markup import data, facts, plain_table, section
 from planefold.reports.numbers import counted, number, together
+from planefold.reports.reading_section import reading_section
 from planefold.reports.svg import both_widths, text
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def page(report: ReportData, *, n_columns: int = 200, n_items: int = 40) -> str:
 {_learning(report.run, about_run)}
 {_data(report, about_data, n_columns, n_items)}
 {errors_section(report.evaluation)}
+{reading_section(report.reading)}
 {_again(report, n_items)}
 </main>
 <footer><p>Made by planefold{_made(report)}. This file is complete: it loads nothing from anywhere.</p></footer>
@@ -207,7 +209,7 @@ def _data(report: ReportData, findings: Sequence[Finding], n_columns: int, n_ite
     return section("data", "The data", body, lede=text(lede, 600))
 
 
-# -- 5 again ---------------------------------------------------------------------------------------------------------
+# -- 6 again ---------------------------------------------------------------------------------------------------------
 
 
 def _again(report: ReportData, n_items: int) -> str:

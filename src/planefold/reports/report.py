@@ -52,6 +52,9 @@ class ReportData:
     versions, hashes : mapping of str to str
     created : str
         When, as it is to be shown.
+    reading : mapping or None
+        What :func:`~planefold.reports.reading_data.reading_data` gives, or ``{"why_not": a sentence}``; None where
+        the planes were not read.
     """
 
     title: str
@@ -68,6 +71,7 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
+    reading: Mapping[str, Any] | None = None
 
 
 def to_json(data: ReportData) -> dict[str, Any]:

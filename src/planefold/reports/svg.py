@@ -167,6 +167,12 @@ def path(points: Iterable[tuple[float, float]], css: str) -> str:
     return f'<path d="{"".join(drawn)}" class="{css}"/>' if drawn else ""
 
 
+def closed(loops: Iterable[Iterable[tuple[float, float]]], css: str) -> str:
+    """Fill closed lines; one that lies inside another is a hole."""
+    drawn = "".join(f"M{'L'.join(f'{place(x)} {place(y)}' for x, y in loop)}Z" for loop in loops)
+    return f'<path d="{drawn}" class="{css}" fill-rule="evenodd"/>' if drawn else ""
+
+
 def dots(points: Iterable[tuple[float, float]], css: str, layers: int = 6) -> str:
     """Draw many dots in a few paths: small in the file, and darker where several paths lie on each other."""
     places = [f"M{place(x)} {place(y)}h0" for x, y in points]
@@ -181,10 +187,12 @@ class Frame:
     x: Scale
     y: Scale
 
-    def axes(self, *, x_label: str, y_label: str, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> str:
+    def axes(
+        self, *, x_label: str, y_label: str, x_ticks: Sequence[float], y_ticks: Sequence[float], rules: bool = True
+    ) -> str:
         """Draw rules at the y ticks, a base line, tick texts, and the names of both axes."""
         left, right, bottom = self.x.start, self.x.stop, self.y.start
-        parts = [line(left, self.y(value), right, self.y(value), "rule") for value in y_ticks]
+        parts = [line(left, self.y(value), right, self.y(value), "rule") for value in y_ticks] if rules else []
         parts.append(line(left, bottom, right, bottom, "base"))
         for value, written in zip(y_ticks, tick_texts(y_ticks, log=self.y.log), strict=True):
             parts.append(label(left - 8, self.y(value) + 4, written, "tick", anchor="end"))

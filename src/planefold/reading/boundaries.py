@@ -1,0 +1,453 @@
+"""Where a network changes its decision on a plane, and where an output takes a value: exact segments and areas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from planefold.core.errors import ParameterError, show
+from planefold.networks.affine import Floats, Fold, Node, PiecewiseLinearNet
+from planefold.reading.certificate import TOLERANCE, Certificate
+from planefold.reading.plane_cuts import LEFT, RIGHT, Subdivision, subdivide
+from planefold.reading.planes import Planes
+from planefold.reading.polygons import areas_and_centroids, rings
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Boundary:
+    """The decision border in a window.
+
+    Parameters
+    ----------
+    segments : ndarray of shape (n_segments, 2, 2)
+        In (u, v); the first class of the pair lies on the left.
+    class_pairs : int ndarray of shape (n_segments, 2)
+        The classes on both sides, the lower number first.
+    segment_regions : int ndarray of shape (n_segments,)
+        Which activation region each segment crosses; one of the two, where it runs along a crease.
+    ends : int ndarray of shape (n_segments, 2)
+        Numbers of the end points; segments that meet share them.
+    certificate : Certificate
+    """
+
+    segments: Floats
+    class_pairs: Ints
+    segment_regions: Ints
+    ends: Ints
+    certificate: Certificate = field(repr=False)
+
+    @property
+    def n_segments(self) -> int:
+        """How many straight pieces the border has."""
+        return len(self.segments)
+
+    @property
+    def length(self) -> float:
+        """Length of the whole border, in (u, v)."""
+        return float(np.linalg.norm(self.segments[:, 1] - self.segments[:, 0], axis=1).sum())
+
+    @cached_property
+    def curves(self) -> Ints:
+        """The number of the curve that each segment is part of, (n_segments,): segments that meet are of one curve."""
+        return _components(self.ends)
+
+    @property
+    def n_curves(self) -> int:
+        """How many curves there are that do not touch each other."""
+        return int(self.curves.max(initial=-1)) + 1
+
+    def polylines(self) -> list[Floats]:
+        """Return the border as polylines (n_points, 2), cut where three or more segments meet; loops are closed."""
+        return _polylines(self.ends, self.segments)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClassRegions:
+    """The window as the network divides it into classes.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, 2)
+        Corners of all polygons, one after another, counter-clockwise.
+    starts : int ndarray of shape (n_polygons + 1,)
+        Where each polygon begins: the part of one activation region that is of one class.
+    classes : int ndarray of shape (n_polygons,)
+    regions : int ndarray of shape (n_polygons,)
+        The activation region that a polygon is part of.
+    component : int ndarray of shape (n_polygons,)
+        The decision region that it is part of: polygons of one class that share more than a corner.
+    polygon_areas : ndarray of shape (n_polygons,)
+    tied : bool ndarray of shape (n_polygons,)
+        Where the two largest outputs are equal all over (or the only output is at its threshold). The lower class gets
+        such a polygon, as ``np.argmax`` would have it.
+    n_classes : int
+    certificate : Certificate
+    """
+
+    points: Floats = field(repr=False)
+    starts: Ints = field(repr=False)
+    classes: Ints = field(repr=False)
+    regions: Ints = field(repr=False)
+    component: Ints = field(repr=False)
+    polygon_areas: Floats = field(repr=False)
+    tied: npt.NDArray[np.bool_] = field(repr=False)
+    n_classes: int
+    certificate: Certificate
+
+    def polygon(self, number: int) -> Floats:
+        """Return the corners of a polygon, counter-clockwise."""
+        return self.points[self.starts[number] : self.starts[number + 1]]
+
+    @property
+    def n_regions(self) -> int:
+        """How many decision regions there are: connected areas of one class. Touching corners do not connect."""
+        return int(self.component.max()) + 1
+
+    @cached_property
+    def areas(self) -> Floats:
+        """Areas of the decision regions, (n_regions,), in (u, v)."""
+        return np.asarray(np.bincount(self.component, weights=self.polygon_areas), dtype=np.float64)
+
+    @cached_property
+    def component_classes(self) -> Ints:
+        """The class of each decision region, (n_regions,)."""
+        found = np.empty(self.n_regions, dtype=np.int64)
+        found[self.component] = self.classes
+        return found
+
+    @property
+    def n_regions_of_class(self) -> Ints:
+        """How many decision regions each class has, (n_classes,)."""
+        return np.bincount(self.component_classes, minlength=self.n_classes)
+
+    @property
+    def area_shares(self) -> Floats:
+        """Share of the window that each class has, (n_classes,)."""
+        areas = np.bincount(self.classes, weights=self.polygon_areas, minlength=self.n_classes)
+        return np.asarray(areas / self.polygon_areas.sum())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contour:
+    """Where an output is at a level: the border of where it is above, in segments.
+
+    Parameters
+    ----------
+    level : float
+    segments : ndarray of shape (n_segments, 2, 2)
+        In (u, v); the output is above the level on the left.
+    regions : int ndarray of shape (n_segments,)
+        Which activation region each one crosses.
+    ends : int ndarray of shape (n_segments, 2)
+        Numbers of the end points; segments that meet share them.
+    """
+
+    level: float
+    segments: Floats
+    regions: Ints
+    ends: Ints = field(repr=False)
+
+    def polylines(self) -> list[Floats]:
+        """Return the contour as polylines (n_points, 2); closed ones end where they begin."""
+        return _polylines(self.ends, self.segments)
+
+
+def boundary(planes: Planes, *, threshold: float | None = None) -> Boundary:
+    """Return where the decision changes, exactly.
+
+    Parameters
+    ----------
+    planes : Planes
+    threshold : float, optional
+        Of a model with one output: the value above which a row is of class 1. For a classifier it is a probability,
+        0.5 by default; else a value of the output, 0 by default. For a classifier with two outputs it is the
+        probability of class 1. With more classes the largest output decides, and there is no threshold.
+
+    Raises
+    ------
+    ParameterError
+        If there is a threshold where there can be none, or a probability that is not between 0 and 1.
+
+    Notes
+    -----
+    Sigmoid and softmax are increasing, so the border is where the logit is at the logit of the threshold, or where the
+    two largest logits are equal. It is found as one more crease is, up to the same certificate. Where two classes are
+    equal on an area, the border runs around this area on the side of the higher class.
+
+    References
+    ----------
+    Humayun et al., "SplineCam: Exact Visualization and Characterization of Deep Network Geometry and Decision
+    Boundaries", CVPR 2023.
+    """
+    cut = _Decided.of(planes, threshold)
+    sides, ends = cut.subdivision.edges[LEFT : RIGHT + 1], cut.subdivision.edges[:LEFT]
+    pairs = cut.classes[sides]
+    on_border = np.flatnonzero((sides[0] >= 0) & (sides[1] >= 0) & (pairs[0] != pairs[1]))
+    pairs, ends, regions = pairs[:, on_border], ends[:, on_border], cut.regions[sides[:, on_border]]
+    flipped = pairs[0] > pairs[1]
+    pairs[:, flipped], ends[:, flipped], regions[:, flipped] = (
+        table[::-1, flipped] for table in (pairs, ends, regions)
+    )
+    pairs, ends, regions = _joined(pairs, ends, regions)
+    return Boundary(
+        segments=cut.subdivision.vertices[ends.T],
+        class_pairs=np.ascontiguousarray(pairs.T),
+        segment_regions=regions[0],
+        ends=np.ascontiguousarray(ends.T),
+        certificate=cut.subdivision.certificate,
+    )
+
+
+def class_regions(planes: Planes, *, threshold: float | None = None) -> ClassRegions:
+    """Return the areas where the network decides for each class, exactly.
+
+    Parameters
+    ----------
+    planes : Planes
+    threshold : float, optional
+        As for :func:`boundary`.
+    """
+    cut = _Decided.of(planes, threshold)
+    edges, n_polygons, numbers = cut.subdivision.edges, *_merged(cut)
+    sides = numbers[edges[LEFT : RIGHT + 1]]
+    inner = sides[0] != sides[1]
+    starts, ring, _ = rings(edges[:LEFT, inner], sides[:, inner], n_polygons, len(cut.subdivision.vertices))
+    points = cut.subdivision.vertices[ring]
+    classes, regions = np.empty(n_polygons, dtype=np.int64), np.empty(n_polygons, dtype=np.int64)
+    tied = np.zeros(n_polygons, dtype=bool)
+    classes[numbers[:-1]], regions[numbers[:-1]], tied[numbers[:-1]] = cut.classes[:-1], cut.regions[:-1], cut.tied
+    both = sides[:, (sides >= 0).all(axis=0)]
+    alike = both[:, classes[both[0]] == classes[both[1]]]
+    return ClassRegions(
+        points=points,
+        starts=starts,
+        classes=classes,
+        regions=regions,
+        component=_connected(alike, n_polygons),
+        polygon_areas=areas_and_centroids(points, starts)[0],
+        tied=tied,
+        n_classes=max(2, planes.net.n_outputs),
+        certificate=cut.subdivision.certificate,
+    )
+
+
+def contours(planes: Planes, levels: float | Iterable[float], output: int = 0) -> list[Contour]:
+    """Return where an output takes given values: the border of the area where it is above.
+
+    Parameters
+    ----------
+    planes : Planes
+    levels : float or sequence of float
+    output : int
+
+    Returns
+    -------
+    list of Contour
+        One per level. Where the output is at the level on a whole area, the contour runs along that area's border
+        with what is above.
+    """
+    values = [levels] if isinstance(levels, int | float | np.number) else list(levels)
+    for level in values:
+        if not math.isfinite(level):
+            raise ParameterError(f"level={show(level)} is no value that an output takes", hint="give finite levels")
+    planes.value_range(output)  # says when there is no such output
+    return [_contour(planes, float(level), planes.vertex_outputs[:, output]) for level in values]
+
+
+def _contour(planes: Planes, level: float, values: Floats) -> Contour:
+    heights = values - level
+    tolerance = TOLERANCE * float(np.abs(values).max())
+    signs = np.where(np.abs(heights) <= tolerance, 0, np.sign(heights)).astype(np.int8)
+    ends, sides = planes.subdivision.edges[:LEFT], planes.subdivision.edges[LEFT : RIGHT + 1]
+    sa, sb = signs[ends]
+    n_vertices = len(values)
+
+    # Through regions: from where the level is crossed downwards to where upwards, counter-clockwise.
+    changing = np.flatnonzero((sa != sb) & ((sa > 0) | (sb > 0)))
+    a, b, rising = *ends[:, changing], sb[changing] > 0
+    crossed = sa[changing] * sb[changing] < 0
+    points = np.where(crossed, n_vertices + changing, np.where(sa[changing] == 0, a, b))
+    up = np.full(planes.n_regions + 1, -1)
+    down, lowest = up.copy(), np.zeros(planes.n_regions + 1, dtype=bool)
+    left, right = sides[:, changing]
+    up[left[rising]], up[right[~rising]] = points[rising], points[~rising]
+    down[left[~rising]], down[right[rising]] = points[~rising], points[rising]
+    lowest[sides[:, (sa < 0) | (sb < 0)]] = True
+    regions = np.flatnonzero((up[:-1] >= 0) & (down[:-1] >= 0) & lowest[:-1])
+    through = np.stack([down[regions], up[regions]], axis=1)
+
+    # Along edges that are at the level from end to end, with a region above on one side only.
+    highest = np.zeros(planes.n_regions + 1, dtype=bool)
+    highest[sides[:, (sa > 0) | (sb > 0)]] = True
+    highest[-1] = False
+    flat = np.flatnonzero((sa == 0) & (sb == 0) & (sides >= 0).all(axis=0))
+    flat = flat[highest[sides[0, flat]] != highest[sides[1, flat]]]
+    is_left = highest[sides[0, flat]]
+    along = np.where(is_left, ends[:, flat], ends[::-1, flat]).T
+
+    t = heights[a] / np.where(crossed, heights[a] - heights[b], 1.0)
+    places = np.empty((n_vertices + ends.shape[1], 2))
+    places[:n_vertices] = planes.vertices
+    places[n_vertices + changing] = planes.vertices[a] + t[:, None] * (planes.vertices[b] - planes.vertices[a])
+    all_ends = np.concatenate([through, along])
+    return Contour(
+        level=level,
+        segments=places[all_ends],
+        regions=np.concatenate([regions, np.where(is_left, sides[0, flat], sides[1, flat])]),
+        ends=all_ends,
+    )
+
+
+# ----------------------------------------------------------------------------------------------- deciding
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Decided:
+    """The planes, cut once more where the decision may change.
+
+    ``classes`` and ``regions`` give for each part its class and the activation region that it is part of; their last
+    place stands for the outside, -1.
+    """
+
+    subdivision: Subdivision
+    classes: Ints
+    regions: Ints
+    tied: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, planes: Planes, threshold: float | None) -> _Decided:
+        level = _level(planes.net, threshold)
+        subdivision = subdivide(
+            _deciding(planes.net, level),
+            planes.subdivision,
+            source=(_deciding(planes.source, level), planes.origin, planes.directions),
+            max_regions=2**31,
+            snap=planes.snap,
+        )
+        first = len(planes.subdivision.cuts)
+        n_parts = subdivision.n_regions
+        regions = np.arange(n_parts)
+        classes = np.zeros(n_parts, dtype=np.int64)
+        undecided, tied = np.ones(n_parts, dtype=bool), np.zeros(n_parts, dtype=bool)
+        # From the last class down: the first that beats all before it is the largest of all.
+        for number in range(len(subdivision.cuts) - 1, first - 1, -1):
+            signs = subdivision.cuts[number].patterns[regions, 0]
+            wins = undecided & (signs > 0)
+            tied |= undecided & (signs == 0)
+            classes[wins] = number - first + 1
+            undecided &= ~wins
+            regions = subdivision.cuts[number].parents[regions]
+        return cls(subdivision=subdivision, classes=np.append(classes, -1), regions=np.append(regions, -1), tied=tied)
+
+
+def _level(net: PiecewiseLinearNet, threshold: float | None) -> float:
+    if threshold is None:
+        return 0.0
+    is_probability = net.link != "identity"
+    if net.n_outputs > 2 or (net.n_outputs == 2 and not is_probability):
+        raise ParameterError(
+            f"threshold={show(threshold)} has no meaning with {net.n_outputs} outputs: the largest one decides",
+            hint="leave it out",
+        )
+    if not (0 < threshold < 1 if is_probability else math.isfinite(threshold)):
+        allowed = "a probability between 0 and 1" if is_probability else "a finite value of the output"
+        raise ParameterError(f"threshold={show(threshold)} is not {allowed}")
+    return math.log(threshold / (1 - threshold)) if is_probability else float(threshold)
+
+
+def _deciding(net: PiecewiseLinearNet, level: float) -> PiecewiseLinearNet:
+    """Add folds at ``output - level``, or at ``output c - largest of the outputs before``, for c = 1, 2, ..."""
+    n, end = net.n_outputs, len(net.nodes)
+    nodes = list(net.nodes)
+    for chosen in range(1, max(2, n)):
+        against = np.zeros((n, 1))
+        if n == 1:
+            against[0] = 1.0
+        else:
+            # max(z_0, .., z_c) = z_0 + relu(z_1 - z_0) + ... + relu(z_c - max(z_0, .., z_(c-1)))
+            against[chosen], against[0] = 1.0, -1.0
+        earlier = tuple(range(end + 1, end + chosen))
+        nodes.append(
+            Node(
+                sources=(end, *earlier),
+                matrices=(against, *(-np.ones((1, 1)) for _ in earlier)),
+                bias=np.array([-level]),
+                fold=Fold(layer="decision"),
+            )
+        )
+    nodes.append(Node(sources=(len(nodes),), matrices=(None,), bias=np.zeros(1)))
+    return replace(net, nodes=tuple(nodes), output_names=())
+
+
+def _merged(cut: _Decided) -> tuple[int, Ints]:
+    """Number the parts of one class within one activation region together: with many classes there may be several."""
+    keys = cut.regions[:-1] * (int(cut.classes.max()) + 1) + cut.classes[:-1]
+    found, numbers = np.unique(keys, return_inverse=True)
+    return len(found), np.append(numbers, -1)
+
+
+def _joined(pairs: Ints, ends: Ints, regions: Ints) -> tuple[Ints, Ints, Ints]:
+    """Join the segments between the same two classes in the same region: they lie on one line, one after another."""
+    keys = np.concatenate([pairs, np.sort(regions, axis=0)])
+    _, first, numbers, counts = np.unique(keys, axis=1, return_index=True, return_inverse=True, return_counts=True)
+    if (counts == 1).all():
+        return pairs, ends, regions
+    joined = ends[:, first]
+    for group in np.flatnonzero(counts > 1):
+        members = ends[:, numbers.ravel() == group]
+        begins = np.setdiff1d(members[0], members[1])
+        stops = np.setdiff1d(members[1], members[0])
+        joined[:, group] = begins[0], stops[0]
+    return pairs[:, first], joined, regions[:, first]
+
+
+# --------------------------------------------------------------------------------------------------- graphs
+
+
+def _connected(pairs: Ints, n: int) -> Ints:
+    table = sp.coo_array((np.ones(pairs.shape[1], dtype=np.int8), (pairs[0], pairs[1])), shape=(n, n))
+    return np.asarray(connected_components(table, directed=False)[1], dtype=np.int64)
+
+
+def _components(ends: Ints) -> Ints:
+    if not len(ends):
+        return np.zeros(0, dtype=np.int64)
+    points, numbers = np.unique(ends, return_inverse=True)
+    numbers = numbers.reshape(ends.shape)
+    return np.unique(_connected(numbers.T, len(points))[numbers[:, 0]], return_inverse=True)[1]
+
+
+def _polylines(ends: Ints, segments: Floats) -> list[Floats]:
+    at: dict[int, list[int]] = {}
+    for number, pair in enumerate(ends.tolist()):
+        for point in pair:
+            at.setdefault(point, []).append(number)
+    pairs = ends.tolist()
+    unused = [True] * len(pairs)
+
+    def walk(number: int, start: int) -> Floats:
+        corners, here = [], start
+        while True:
+            unused[number] = False
+            side = pairs[number].index(here)
+            corners.append(segments[number, side])
+            here = pairs[number][1 - side]
+            following = [other for other in at[here] if unused[other]]
+            if len(at[here]) != 2 or not following:
+                corners.append(segments[number, 1 - side])
+                return np.array(corners)
+            number = following[0]
+
+    # From open ends and junctions first; what is left are loops.
+    found = [walk(n, p) for p, numbers in at.items() if len(numbers) != 2 for n in numbers if unused[n]]
+    found += [walk(number, pairs[number][0]) for number in range(len(pairs)) if unused[number]]
+    return found

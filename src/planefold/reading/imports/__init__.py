@@ -1,0 +1,1 @@
+"""Where models come from: one module for each library or file format."""

@@ -1,0 +1,370 @@
+"""Bounds of every unit and every output of a network over boxes: intervals, and linear bounds that go back to the input.
+
+Many boxes are bounded at once, so that the work is a few large matrix products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from planefold.networks.affine import Blocks, Floats, Fold, Matrix, PiecewiseLinearNet, Signs, is_sparse
+
+ROWS_AT_ONCE = 8192  # of a back-substitution: what is multiplied stays in the cache
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Domain:
+    """Boxes of inputs, of which a ball may keep only a part.
+
+    Parameters
+    ----------
+    lower, upper : ndarray of shape (n_boxes, n_inputs)
+    center : ndarray of shape (n_inputs,), optional
+    radius : float
+        Only points whose distance from ``center`` is no more than this, in Euclid's norm or in that of L1.
+    norm : {"l2", "l1"}
+    """
+
+    lower: Floats
+    upper: Floats
+    center: Floats | None = None
+    radius: float = 0.0
+    norm: str = "l2"
+    middle: Floats = field(init=False)
+    half: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "middle", (self.lower + self.upper) / 2)
+        object.__setattr__(self, "half", (self.upper - self.lower) / 2)
+
+    def least(self, coefs: Floats, intercepts: Floats, boxes: npt.NDArray[np.int64]) -> Floats:
+        """Return the least that functions ``coefs @ x + intercepts`` can be, each in its box."""
+        sizes = abs(coefs)
+        middle, half = self.middle[boxes], self.half[boxes]
+        found = intercepts + np.einsum("ij,ij->i", coefs, middle) - np.einsum("ij,ij->i", sizes, half)
+        if self.center is not None:
+            spread = np.sqrt(np.einsum("ij,ij->i", sizes, sizes)) if self.norm == "l2" else sizes.max(axis=1, initial=0)
+            found = np.maximum(found, intercepts + coefs @ self.center - self.radius * spread)
+        return np.asarray(found)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Relaxation:
+    """Lines below and above a fold, arrays of shape (n_boxes, n_units); None for intercepts that are all 0."""
+
+    below: Floats
+    below_intercept: Floats | None
+    above: Floats
+    above_intercept: Floats | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BoxBounds:
+    """What is known of a network over boxes.
+
+    Parameters
+    ----------
+    lower, upper : ndarray of shape (n_boxes, n_units)
+        Of each unit's sum before it is folded. A unit whose two bounds have one sign is *stable*: it does not bend
+        inside the box.
+    coefs : ndarray of shape (n_boxes, n_outputs, n_inputs)
+    intercepts : ndarray of shape (n_boxes, n_outputs)
+        ``coefs @ x + intercepts`` is no more than the outputs, everywhere in the box.
+    output_lower : ndarray of shape (n_boxes, n_outputs)
+        The least that the outputs can be in the box.
+    is_empty : bool ndarray of shape (n_boxes,)
+        Whether the signs that were given cannot hold together anywhere in the box.
+    """
+
+    net: PiecewiseLinearNet
+    lower: Floats
+    upper: Floats
+    coefs: Floats
+    intercepts: Floats
+    output_lower: Floats
+    is_empty: npt.NDArray[np.bool_]
+    relaxed: dict[int, _Relaxation] = field(repr=False)
+
+    @property
+    def signs(self) -> Signs:
+        """Where each unit is in the whole box: +1 not left of its crease, -1 not right of it, 0 on both sides."""
+        return np.where(self.lower >= 0, 1, np.where(self.upper <= 0, -1, 0)).astype(np.int8)
+
+    def below_units(
+        self, boxes: npt.NDArray[np.int64], units: npt.NDArray[np.int64], factors: Floats
+    ) -> tuple[Floats, Floats]:
+        """Return coefs (n_pairs, n_inputs) and intercepts of functions below ``factor * sum of the unit`` in the box."""
+        coefs, intercepts = np.empty((len(boxes), self.net.n_inputs)), np.empty(len(boxes))
+        for number, start, stop in self.net.folds:
+            mine = (units >= start) & (units < stop)
+            if mine.any():
+                there = boxes[mine], units[mine] - start, factors[mine]
+                coefs[mine], intercepts[mine] = _back(self.net, number, *there, self.relaxed)
+        return coefs, intercepts
+
+    def gaps(
+        self, points: Floats, boxes: npt.NDArray[np.int64], number: int, units: npt.NDArray[np.int64], factors: Floats
+    ) -> Floats:
+        """Say which units a linear bound owes its distance to, at one point for each bound.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_pairs, n_inputs)
+        boxes : int ndarray of shape (n_pairs,)
+        number : int
+            Of a node; -1 for the outputs.
+        units : int ndarray of shape (n_pairs,)
+            Which sums of that node are bounded, times ``factors`` of shape (n_pairs,).
+
+        Returns
+        -------
+        ndarray of shape (n_pairs, n_units)
+            What each unit contributes: the rows add up to what is bounded minus its linear bound.
+        """
+        rows: dict[int, Floats] = {}
+        _back(self.net, number % len(self.net.nodes), boxes, units, factors, self.relaxed, rows)
+        sums = self.net.sums_of_units(points)
+        found = np.zeros_like(sums)
+        for step, start, stop in self.net.folds:
+            fold = self.net.nodes[step].fold
+            if step not in rows or fold is None:
+                continue
+            line, z, row = self.relaxed[step], sums[:, start:stop], rows[step]
+            below, above = line.below[boxes] * z, line.above[boxes] * z
+            below += 0.0 if line.below_intercept is None else line.below_intercept[boxes]
+            above += 0.0 if line.above_intercept is None else line.above_intercept[boxes]
+            found[:, start:stop] = np.maximum(row, 0.0) * (fold(z) - below) + np.minimum(row, 0.0) * (fold(z) - above)
+        return found
+
+
+def linear_bounds(net: PiecewiseLinearNet, domain: Domain, signs: Signs | None = None) -> BoxBounds:
+    r"""Bound a network over boxes by linear functions of the input.
+
+    Parameters
+    ----------
+    domain : Domain
+        Finite boxes, with or without a ball.
+    signs : int8 ndarray of shape (n_boxes, n_units), optional
+        What is known already of the units: +1 or -1 holds in the whole box (of a part of a box, what held in the
+        whole). The bounds are then those of the points of the box where it holds.
+
+    Returns
+    -------
+    BoxBounds
+
+    Notes
+    -----
+    Each fold is ``left * z + (right - left) * max(z, 0)``. A unit that may bend in the box, with bounds
+    ``l < 0 < u``, is held between two lines, for ReLU::
+
+        max(z, 0) <= u * (z - l) / (u - l)        max(z, 0) >= a * z,  a = 1 if u > -l else 0
+
+    and the lines are put into each other, from the layer that is bounded back to the input (theorem 3.2 of Zhang et
+    al.; the same relaxation as in Singh et al.). Units that are stable by intervals, or by ``signs``, cost nothing:
+    only the others are followed back. For ``m`` of them in layers of ``n`` units the cost is ``O(m * depth * n^2)``
+    a box.
+
+    The bounds hold up to rounding, some 1e-14 of the sums' size.
+
+    References
+    ----------
+    Zhang, Weng, Chen, Hsieh and Daniel, "Efficient Neural Network Robustness Certification with General Activation
+    Functions" (CROWN), NeurIPS 2018.
+    Singh, Gehr, Pueschel and Vechev, "An Abstract Domain for Certifying Neural Networks" (DeepPoly), POPL 2019.
+    """
+    n_boxes = len(domain.lower)
+    lows, highs = np.empty((n_boxes, net.n_units)), np.empty((n_boxes, net.n_units))
+    is_empty = np.zeros(n_boxes, dtype=bool)
+    places = {number: slice(start, stop) for number, start, stop in net.folds}
+    relaxed: dict[int, _Relaxation] = {}
+    ranges: dict[int, tuple[Floats, Floats]] = {0: (domain.middle, domain.half)}  # of values: middle and half width
+    last = len(net.nodes) - 1
+    for number, node in enumerate(net.nodes):
+        low, high = _interval(net, ranges, number)
+        if node.fold is not None:
+            mine = places[number]
+            size = np.maximum(abs(low), abs(high))
+            if set(node.sources) != {0} or domain.center is not None:
+                known = 0 if signs is None else signs[:, mine]
+                boxes, units = np.nonzero((low < 0) & (high > 0) & (known == 0))
+                tighter = _back_bounds(net, number, boxes, units, relaxed, domain)
+                low[boxes, units] = np.maximum(low[boxes, units], tighter[0])
+                high[boxes, units] = np.minimum(high[boxes, units], tighter[1])
+            if signs is not None:
+                low = np.where(signs[:, mine] > 0, np.maximum(low, 0.0), low)
+                high = np.where(signs[:, mine] < 0, np.minimum(high, 0.0), high)
+            # Rounding alone can make them cross, by next to nothing; signs that contradict each other, by more.
+            is_empty |= (low > high + 1e-9 * size).any(axis=1)
+            np.minimum(low, high, out=low)
+            lows[:, mine], highs[:, mine] = low, high
+            relaxed[number] = _relaxation(node.fold, low, high)
+            low, high = _folded(node.fold, low, high)
+        if number < last:
+            ranges[number + 1] = (low + high) / 2, (high - low) / 2
+    boxes, outputs = (part.ravel() for part in np.indices((n_boxes, net.n_outputs)))
+    coefs, intercepts = _back(net, last, boxes, outputs, np.ones(boxes.size), relaxed)
+    shape = (n_boxes, net.n_outputs)
+    return BoxBounds(
+        net=net,
+        lower=lows,
+        upper=highs,
+        coefs=coefs.reshape(*shape, net.n_inputs),
+        intercepts=intercepts.reshape(shape),
+        output_lower=np.maximum(domain.least(coefs, intercepts, boxes).reshape(shape), low),
+        is_empty=is_empty,
+        relaxed=relaxed,
+    )
+
+
+def steepness(net: PiecewiseLinearNet, signs: Signs) -> Floats:
+    """Bound how fast each output can change with each input, in boxes where units' signs are known in part.
+
+    Parameters
+    ----------
+    signs : int8 ndarray of shape (n_boxes, n_units)
+        As :attr:`BoxBounds.signs`.
+
+    Returns
+    -------
+    ndarray of shape (n_boxes, n_outputs, n_inputs)
+        No entry of a gradient in the box is larger in absolute value: the weights' absolute values are multiplied,
+        along all paths that can be open.
+    """
+    n_boxes = len(signs)
+    places = {number: slice(start, stop) for number, start, stop in net.folds}
+    rows: dict[int, Floats] = {len(net.nodes): np.tile(np.eye(net.n_outputs), (n_boxes, 1))}
+    for number in range(len(net.nodes) - 1, -1, -1):
+        row, node = rows.pop(number + 1, None), net.nodes[number]
+        if row is None:
+            continue
+        if node.fold is not None:
+            mine = signs[:, places[number]]
+            least = np.where(mine >= 0, abs(node.fold.slopes(np.ones(mine.shape, dtype=bool))), 0.0)
+            most = np.maximum(least, np.where(mine <= 0, abs(node.fold.slopes(np.zeros(mine.shape, dtype=bool))), 0.0))
+            row = (row.reshape(n_boxes, net.n_outputs, -1) * most[:, None]).reshape(row.shape)
+        for source, matrix in zip(node.sources, node.matrices, strict=True):
+            _add(rows, source, row if matrix is None else row @ _absolute(matrix).T)
+    found = rows.get(0, np.zeros((n_boxes * net.n_outputs, net.n_inputs)))
+    return found.reshape(n_boxes, net.n_outputs, net.n_inputs)
+
+
+def _interval(net: PiecewiseLinearNet, ranges: dict[int, tuple[Floats, Floats]], number: int) -> tuple[Floats, Floats]:
+    """Bound the sums of one node by interval arithmetic."""
+    node = net.nodes[number]
+    middle = net.sums({source: ranges[source][0] for source in node.sources} or {0: ranges[0][0]}, number)
+    radius = np.zeros_like(middle)
+    for source, matrix in zip(node.sources, node.matrices, strict=True):
+        radius += ranges[source][1] if matrix is None else ranges[source][1] @ _absolute(matrix)
+    return middle - radius, middle + radius
+
+
+def _absolute(matrix: Matrix) -> Matrix:
+    return Blocks(abs(matrix.blocks)) if isinstance(matrix, Blocks) else abs(matrix)
+
+
+def _folded(fold: Fold, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Range of a fold over ranges of its sums."""
+    ends = fold(low), fold(high)
+    bends = (low < 0) & (high > 0)
+    least, most = np.minimum(*ends), np.maximum(*ends)
+    return np.where(bends, np.minimum(least, 0.0), least), np.where(bends, np.maximum(most, 0.0), most)
+
+
+def _relaxation(fold: Fold, low: Floats, high: Floats) -> _Relaxation:
+    bends = (low < 0) & (high > 0)
+    slopes = fold.slopes(low >= 0)
+    jump = np.broadcast_to(np.asarray(fold.right - fold.left), slopes.shape)
+    share = np.where(bends, high / np.where(bends, high - low, 1.0), 0.0)
+    chord = slopes + jump * share
+    chord_intercept = -jump * share * np.where(bends, low, 0.0)
+    flat = slopes + jump * (bends & (high > -low))
+    convex = jump >= 0  # the chord is above a convex fold, and below a concave one
+    if convex.all():
+        return _Relaxation(below=flat, below_intercept=None, above=chord, above_intercept=chord_intercept)
+    return _Relaxation(
+        below=np.where(convex, flat, chord),
+        below_intercept=np.where(convex, 0.0, chord_intercept),
+        above=np.where(convex, chord, flat),
+        above_intercept=np.where(convex, chord_intercept, 0.0),
+    )
+
+
+def _back_bounds(
+    net: PiecewiseLinearNet,
+    number: int,
+    boxes: npt.NDArray[np.int64],
+    units: npt.NDArray[np.int64],
+    relaxed: dict[int, _Relaxation],
+    domain: Domain,
+) -> tuple[Floats, Floats]:
+    """Bound the sums of some units of a node in some boxes, (n_pairs,) each."""
+    found = np.empty((2, boxes.size))
+    for first in range(0, boxes.size, ROWS_AT_ONCE // 2):
+        piece = slice(first, first + ROWS_AT_ONCE // 2)
+        both = np.concatenate([boxes[piece], boxes[piece]])
+        factors = np.repeat([1.0, -1.0], len(both) // 2)
+        coefs, intercepts = _back(net, number, both, np.tile(units[piece], 2), factors, relaxed)
+        found[:, piece] = domain.least(coefs, intercepts, both).reshape(2, -1)
+    return found[0], -found[1]
+
+
+def _back(
+    net: PiecewiseLinearNet,
+    number: int,
+    boxes: npt.NDArray[np.int64],
+    units: npt.NDArray[np.int64],
+    factors: Floats,
+    relaxed: dict[int, _Relaxation],
+    at_folds: dict[int, Floats] | None = None,
+) -> tuple[Floats, Floats]:
+    """Find linear functions of the input below ``factor * sum of a unit``, for units of one node in some boxes.
+
+    What the functions are in terms of each fold's values is left in ``at_folds``, where that is given.
+    """
+    node = net.nodes[number]
+    intercepts = factors * node.bias[units]
+    rows: dict[int, Floats] = {}
+    for source, matrix in zip(node.sources, node.matrices, strict=True):
+        _add(rows, source, factors[:, None] * _columns(matrix, units, node.n_units))
+    for number in range(number - 1, -1, -1):
+        row = rows.pop(number + 1, None)
+        if row is None:
+            continue
+        node = net.nodes[number]
+        if node.fold is not None:
+            if at_folds is not None:
+                at_folds[number] = row.copy()
+            line = relaxed[number]
+            positive = np.maximum(row, 0.0)
+            row -= positive  # what is left is negative
+            if line.above_intercept is not None:
+                intercepts += np.einsum("ij,ij->i", row, line.above_intercept[boxes])
+            if line.below_intercept is not None:
+                intercepts += np.einsum("ij,ij->i", positive, line.below_intercept[boxes])
+            row *= line.above[boxes]
+            positive *= line.below[boxes]
+            row += positive
+        intercepts += row @ node.bias
+        for source, matrix in zip(node.sources, node.matrices, strict=True):
+            _add(rows, source, row.copy() if matrix is None else row @ matrix.T)
+    found = rows.get(0)
+    return np.zeros((len(boxes), net.n_inputs)) if found is None else found, intercepts
+
+
+def _add(rows: dict[int, Floats], source: int, part: Floats) -> None:
+    rows[source] = rows[source] + part if source in rows else part
+
+
+def _columns(matrix: Matrix | None, units: npt.NDArray[np.int64], n_units: int) -> Floats:
+    """Columns of a matrix, as rows of an array."""
+    if isinstance(matrix, np.ndarray):
+        return matrix.T[units]
+    if matrix is not None and is_sparse(matrix):
+        columns: Floats = matrix.T.tocsr()[units].toarray()
+        return columns
+    single = np.zeros((len(units), n_units))
+    single[np.arange(len(units)), units] = 1.0
+    return single if matrix is None else np.asarray(single @ matrix.T)
