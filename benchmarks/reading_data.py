@@ -4,12 +4,13 @@
 
 First: 100,000 rows x 20 columns through networks of 64 and 64 units, one and eight of them, in CPU seconds, the best of
 a few runs. Then: the share of the variance of the network's outputs, and of its labels, that K merged planes keep, on
-three data sets, measured on the rows that were read.
+three data sets, measured on the rows that were read; and how like the network's own coefficients the planes' are.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 import warnings
 from collections.abc import Callable
@@ -80,14 +81,16 @@ def fidelity(n_rows: int) -> list[dict[str, Any]]:
     found = []
     for name, (model, X, y) in problems.items():
         reading = local_models(model.fit(X, y), X, y)
-        for n_planes in FEW:
-            merged = reading.merged(n_planes)
+        for n_planes, around in itertools.product(FEW, (0.5, 0.0)):
+            merged = reading.merged(n_planes, around=around)
             found.append(
                 {
                     "data": name,
                     "regions": reading.n_regions,
                     "planes": n_planes,
+                    "around": around,
                     "R2": merged.r2,
+                    "cosine": merged.cosine,
                     "labels kept": merged.agreement,
                     "largest difference": merged.max_difference.tolist(),
                     "deviation of the outputs": reading.outputs.std(axis=0).tolist(),
@@ -113,13 +116,25 @@ def main() -> None:
     kept = fidelity(1_000 if options.quick else 20_000)
     show_table(
         "What few planes keep",
-        ["data", "regions", "planes", "R2", "labels kept", "largest difference", "deviation of the output"],
+        [
+            "data",
+            "regions",
+            "planes",
+            "around",
+            "R2",
+            "cosine",
+            "labels kept",
+            "largest difference",
+            "deviation of the output",
+        ],
         [
             [
                 row["data"],
                 f"{row['regions']:,}",
                 str(row["planes"]),
+                f"{row['around']:g}",
                 f"{row['R2']:.4f}",
+                f"{row['cosine']:.2f}",
                 "" if row["labels kept"] is None else f"{row['labels kept']:.4f}",
                 f"{row['largest difference'][0]:.3g}",
                 f"{row['deviation of the outputs'][0]:.3g}",

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from planefold import MLPClassifier, plots
 from planefold.core.errors import DataError, ParameterError
@@ -52,9 +53,8 @@ def table():
             "town": rng.choice(["Bonn", "Trier", "Ulm"], 120, p=[0.6, 0.2, 0.2]),
         }
     )
-    target = (frame["age"] / 60 + frame["fare"] / 50 + (frame["town"] == "Bonn") + rng.normal(0, 0.3, 120) > 2).astype(
-        int
-    )
+    score = frame["age"] / 60 + frame["fare"] / 50 + (frame["town"] == "Bonn") + rng.normal(0, 0.3, 120)
+    target = (score > 2).astype(int)
     model = MLPClassifier(hidden_layer_sizes=(8,), n_members=1, max_iter=20, early_stopping=False, random_state=0).fit(
         frame, target
     )
@@ -74,7 +74,7 @@ def save(drawn, tmp_path) -> None:
 
 def segments_of(ax):
     found = [collection for collection in ax.collections if isinstance(collection, LineCollection)]
-    return [np.array(collection.get_segments()) for collection in found], found
+    return [collection.get_segments() for collection in found], found
 
 
 def texts(figure_or_axes):
@@ -113,14 +113,12 @@ def test_a_grid_has_a_row_for_each_unit_or_for_each_layer(tmp_path):
 
 def test_a_straight_path_has_a_row_of_its_own(tmp_path):
     builder = Builder((1,))
-    bent = builder.fold(builder.affine(builder.input, [[1.0]], [0.0]), layer="hidden 1")
-    both = builder.total([builder.affine(bent, [[2.0]], [1.0]), builder.affine(builder.input, np.array([[3.0]]))])
+    bent = builder.fold(builder.affine(builder.input, np.array([[1.0]]), [0.0]), layer="hidden 1")
+    straight = builder.affine(builder.input, np.array([[3.0]]))
+    both = builder.total([builder.affine(bent, np.array([[2.0]]), [1.0]), straight])
     figure = plots.unit_grid(builder.finish(both), -1, 1)
-    assert [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel() and ax.axison] == [
-        "straight path",
-        "unit 1",
-        "output",
-    ]
+    shown = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel() and ax.axison]
+    assert shown == ["straight path", "unit 1", "output"]
     save(figure, tmp_path)
 
 
@@ -157,9 +155,9 @@ def test_curves_of_rows_and_their_mean_are_drawn_as_they_are(tmp_path):
     rows = np.random.default_rng(0).normal(size=(30, 2))
     curves, mean = ice(DEEP, rows, 0), partial_dependence(DEEP, rows, 0)
     ax = plots.ice_curves(curves, mean, data=rows[:, 0], name="age", output="price")
-    (drawn,), _ = segments_of(ax), None
-    assert len(drawn[0]) == 30
-    for number, points in enumerate(drawn[0]):
+    ((drawn,), _) = segments_of(ax)
+    assert len(drawn) == 30
+    for number, points in enumerate(drawn):
         assert np.array_equal(points, np.column_stack([curves[number].t, curves[number].values]))
     thick = next(one for one in ax.get_lines() if one.get_label() == "mean of all rows")
     places = np.linspace(rows[:, 0].min(), rows[:, 0].max(), 50)
@@ -179,7 +177,7 @@ def test_creases_lie_where_their_layer_folds_and_have_its_colour(tmp_path):
     assert len(drawn) == 2
     for depth, segments, collection in zip((1, 2), drawn, collections, strict=True):
         units = DEEP.depths() == depth
-        sums = DEEP.sums_of_units(segments.mean(axis=1))[:, units]
+        sums = DEEP.sums_of_units(np.mean(segments, axis=1))[:, units]
         assert np.abs(sums).min(axis=1).max() < 1e-12
         assert np.allclose(collection.get_color()[0][:3], colours[depth][:3])
     found = planes(DEEP, SQUARE)
@@ -208,9 +206,8 @@ def test_creases_of_planes_that_are_known_and_of_data(tmp_path):
     rows = np.random.default_rng(0).normal(size=(20, 2))
     save(plots.creases(found, data=rows), tmp_path)
     ax = plots.creases(DEEP, data=rows)
-    assert np.allclose(
-        ax.get_xlim(), [rows[:, 0].min() - 0.05 * np.ptp(rows[:, 0]), rows[:, 0].max() + 0.05 * np.ptp(rows[:, 0])]
-    )
+    low, high = rows[:, 0].min(), rows[:, 0].max()
+    assert np.allclose(ax.get_xlim(), [low - 0.05 * (high - low), high + 0.05 * (high - low)])
 
 
 def test_a_slice_through_two_columns_of_a_table(table, tmp_path):
@@ -308,12 +305,21 @@ def test_points_of_the_input_space_are_projected_onto_the_slice(tmp_path):
 # ------------------------------------------------------------------------------------------------------------- space
 
 
-def test_a_surface_is_made_of_the_planes_of_the_network(tmp_path):
+def test_a_surface_is_made_of_the_planes_of_the_network(tmp_path, monkeypatch):
+    handed, take = [], Poly3DCollection.set_verts
+
+    def keep(self, verts, closed=True):
+        handed.extend(verts)
+        take(self, verts, closed)
+
+    monkeypatch.setattr(Poly3DCollection, "set_verts", keep)
     found = planes(SURFACE, SQUARE)
     ax = plots.surface(found)
-    polygons = ax.collections[0]._vec  # matplotlib gives no other access to what it was handed
-    corners = np.asarray(polygons)[:3].T
-    assert np.allclose(corners[:, 2], SURFACE.outputs(corners[:, :2])[:, 0])
+    assert len(handed) == found.n_regions
+    for region, corners in enumerate(handed):
+        repeated = (corners == np.roll(corners, 1, axis=0)).all(axis=1)
+        assert np.array_equal(corners[~repeated, :2], found.polygon(region))
+        assert np.allclose(corners[:, 2], SURFACE.outputs(corners[:, :2])[:, 0])
     assert ax.get_title().endswith(f"{found.n_pieces} planes")
     save(ax, tmp_path)
 

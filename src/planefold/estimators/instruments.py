@@ -113,7 +113,7 @@ class Instruments:
 
         Returns
         -------
-        planefold.reading.local_models.Reading
+        planefold.reading.data_planes.Reading
             Prints as a summary. ``reading[0]`` is the plane with most rows, ``reading.explain(7)`` explains the
             prediction for row 7, and ``reading.merged(5)`` puts almost equal planes together.
 

@@ -11,19 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from planefold.core.errors import DataError, ParameterError, listed, show
+from planefold.core.errors import DataError, NotPiecewiseLinearError, ParameterError, listed, show
 from planefold.data.cells import is_missing, text_of
 from planefold.data.encoder import TableEncoder
 from planefold.data.tables import Table
 from planefold.data.targets import find_task, read_target, to_numbers
 from planefold.engine.devices import find_device
 from planefold.estimators.base import BaseMLP
-from planefold.estimators.inputs import is_sparse, n_rows_of, take_target
+from planefold.estimators.inputs import is_sparse, n_rows_of, pick, take_target
 from planefold.estimators.loading import versions
 from planefold.estimators.mlp import MLPClassifier, MLPRegressor
 from planefold.reports import Evaluation, ReportData, evaluate, fit_baselines, write_report
 
 N_HISTOGRAM_BINS = 24
+MAX_ROWS_READ = 5_000
 MAX_CATEGORIES_SHOWN = 6
 UNTOLD = ("random_state", "verbose", "warm_start", "callbacks", "device", "dtype", "preprocess")
 
@@ -122,6 +123,7 @@ def report(
     hashes = {}
     if model_path is not None:
         hashes[Path(model_path).name] = hashlib.sha256(Path(model_path).read_bytes()).hexdigest()
+    evaluation = judge(model, X, y, train=train, rows=rows)
     data = ReportData(
         title=title or f"{target}: {type(model).__name__}",
         task=task_of(model),
@@ -132,7 +134,7 @@ def report(
             "layers": list(model.net_.spec.layers()),
             "n_parameters": model.n_parameters_,
         },
-        evaluation=judge(model, X, y, train=train, rows=rows),
+        evaluation=evaluation,
         run=model.run_,
         findings=tuple(model.diagnose()),
         columns=tuple(_columns(schema, described)) if schema is not None else (),
@@ -148,9 +150,31 @@ def report(
         versions=versions(),
         hashes=hashes,
         created=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M"),
+        reading=_read(model, X, y, evaluation, rows),
     )
     write_report(path, data)
     return data
+
+
+def _read(model: BaseMLP, X: Any, y: Any, evaluation: Evaluation, rows: Any) -> Mapping[str, Any]:
+    """Read the planes that the judged rows live in; of very many, evenly spaced ones and the worst."""
+    from planefold.reports.reading_data import reading_data
+
+    numbers = np.arange(1, evaluation.n_rows + 1) if rows is None else np.asarray(rows)
+    worst = np.flatnonzero(numbers == evaluation.worst_rows[0].row)[:1] if evaluation.worst_rows else []
+    spaced = np.linspace(0, len(numbers) - 1, min(len(numbers), MAX_ROWS_READ)).round().astype(np.int64)
+    chosen = np.union1d(spaced, worst).astype(np.int64)
+    try:
+        read = reading_data(
+            model,
+            pick(model._read(X), chosen),
+            _comparable(model, read_target(y))[chosen],
+            numbers=numbers[chosen].tolist(),
+            worst=int(np.searchsorted(chosen, worst[0])) if len(worst) else None,
+        )
+    except NotPiecewiseLinearError as error:
+        return {"why_not": f"How it decides cannot be read: {error.what}."}
+    return read | {"n_judged": evaluation.n_rows}
 
 
 def _comparable(model: BaseMLP, y: Any) -> Any:

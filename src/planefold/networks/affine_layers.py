@@ -26,7 +26,7 @@ Paddings = Sequence[tuple[int, int]]
 MEMORY_LIMIT = 2 * 2**30
 BYTES_PER_ENTRY = 12
 # Numbers of one value, and places of one table of windows.
-MAX_NUMBERS = 2**26
+MAX_NUMBERS = 2**23
 
 
 def limited(n_numbers: int, what: str) -> None:
@@ -228,13 +228,15 @@ class LayerBuilder(Builder):
             np.arange(start, stop, dtype=np.float64).reshape(value.shape)
             for value, (start, stop) in zip(values, pairwise(starts), strict=True)
         ]
-        flat = [self.reshaped(value, (value.size,)) for value in values]
-        source = flat[0] if len(flat) == 1 else self.concatenated(flat)
         found = []
         for numbers in how(numbered):
-            places = np.asarray(numbers).astype(np.int64) - 1
-            chosen = self.selected(source, places)
-            found.append(self.scaled(chosen, 1.0, fill * (places < 0)) if fill else chosen)
+            places = np.asarray(numbers).astype(np.int64)
+            parts = [
+                self.selected(value, np.where((places >= start) & (places < stop), places - start, -1))
+                for value, (start, stop) in zip(values, pairwise(starts), strict=True)
+            ]
+            chosen = self.total(parts)
+            found.append(self.scaled(chosen, 1.0, fill * (places == 0)) if fill else chosen)
         return found
 
     # --------------------------------------------------------------------------------------------- windows of an image

@@ -234,25 +234,36 @@ def _patches(
     # Steepness is what tells planes apart, so the light must see it at any unit of the output.
     span = np.ptp(corners, axis=0)
     lit = corners / np.where(span > 0, span, 1.0)
-    polygons = np.split(corners[found.polygon_vertices], found.polygon_starts[1:-1])
-    shares = _shade(np.split(lit[found.polygon_vertices], found.polygon_starts[1:-1]), LightSource(225, 50).direction)
+    rings = _even_rings(found)
+    shares = _shade(lit[rings], LightSource(225, 50).direction)
     colours = np.asarray(faces, dtype=float)[:, :3] * shares[:, None]
     # Sides that belong to a polygon are hidden with it; lines of their own can only lie above the surface.
     sides = colours if lines is not None else INK
     ax.computed_zorder = False  # by which the lines would vanish behind what they lie on
     ax.add_collection3d(
-        Poly3DCollection(polygons, facecolors=colours, edgecolors=sides, linewidths=0.4, zorder=1, clip_on=False)
+        Poly3DCollection(corners[rings], facecolors=colours, edgecolors=sides, linewidths=0.4, zorder=1, clip_on=False)
     )
     if lines is not None and len(lines):
         drawn = corners[found.edges[lines]] + np.array([0, 0, 0.004 * span[2]])
         ax.add_collection3d(Line3DCollection(drawn, colors=INK, linewidths=1.0, zorder=2, clip_on=False))
 
 
-def _shade(polygons: list[Floats], light: Floats) -> Floats:
+def _even_rings(found: Planes) -> npt.NDArray[np.int64]:
+    """Return the vertices of each region, (n_regions, n_most), corners repeated evenly where there are fewer.
+
+    Of polygons with different numbers of corners matplotlib projects what happens to lie in memory behind the shorter
+    ones, with a warning if that is large.
+    """
+    counts = np.diff(found.polygon_starts)
+    most = int(counts.max())
+    places = found.polygon_starts[:-1, None] + np.arange(most) * counts[:, None] // most
+    return np.asarray(found.polygon_vertices[places])
+
+
+def _shade(polygons: Floats, light: Floats) -> Floats:
     """Return how bright each polygon is, from 0.72 to 1, by the angle between its normal and the light."""
-    crosses = np.array(
-        [np.cross(corners - corners[0], np.roll(corners, -1, axis=0) - corners[0]).sum(axis=0) for corners in polygons]
-    )
+    spokes = polygons - polygons[:, :1]
+    crosses = np.cross(spokes, np.roll(spokes, -1, axis=1)).sum(axis=1)
     length = np.linalg.norm(crosses, axis=1, keepdims=True)
     normals = crosses / np.where(length > 0, length, 1.0)
     return np.asarray(0.72 + 0.28 * np.clip(normals @ light, 0, 1))

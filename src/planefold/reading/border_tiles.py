@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 Window = tuple[tuple[float, float], tuple[float, float]]
 
 UNDECIDED, NO_LEVEL = -1, -2
-COARSE, FINE, DEPTH = 8, 4, 4  # tiles across the window, across each of these that is not decided, and how often
+COARSE, FINE, DEPTH = 4, 2, 6  # tiles across the window, across each of these that is not decided, and how often
 FEW_UNITS = 60  # to cut a tile with fewer that bend in it into regions is quicker than to divide it
 
 
@@ -125,8 +125,8 @@ def without_stable_units(net: PiecewiseLinearNet, signs: Signs) -> PiecewiseLine
     --------
     >>> from planefold.networks.affine_builder import Builder
     >>> builder = Builder((1,))
-    >>> hidden = builder.fold(builder.affine(builder.input, [[1.0, 1.0]], [5.0, 0.0]), layer="hidden 1")
-    >>> net = builder.finish(builder.affine(hidden, [[1.0], [2.0]]))
+    >>> hidden = builder.fold(builder.affine(builder.input, np.ones((1, 2)), [5.0, 0.0]), layer="hidden 1")
+    >>> net = builder.finish(builder.affine(hidden, np.array([[1.0], [2.0]])))
     >>> small = without_stable_units(net, np.array([1, 0], dtype=np.int8))  # the first is on for x > -5
     >>> small.n_units, net.outputs([[-1], [3]]).ravel(), small.outputs([[-1], [3]]).ravel()
     (1, array([ 4., 14.]), array([ 4., 14.]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +74,8 @@ class LineCounts:
         .. math:: \sum_{k=0}^{d} \binom{d}{k} \kappa_k \frac{k!}{2^k} e_k(r_1, \ldots, r_N)
 
         cells, where :math:`\kappa_k` is the volume of the ``k``-dimensional unit ball and :math:`e_k` the elementary
-        symmetric polynomial: the term ``k`` counts the intersections of ``k`` hyperplanes that meet the cube (for Poisson
-        processes see Schneider and Weil, "Stochastic and Integral Geometry", 2008, sections 4.4 and 10.2).
+        symmetric polynomial: the term ``k`` counts the intersections of ``k`` hyperplanes that meet the cube (for
+        Poisson processes see Schneider and Weil, "Stochastic and Integral Geometry", 2008, sections 4.4 and 10.2).
         """
         d = self.n_inputs
         symmetric = np.zeros(d + 1)
@@ -132,14 +133,14 @@ def count_along_lines(model: Any, box: Any, n_lines: int = 100, *, random_state:
     )
 
 
-def expected_density(n_units: int, n_inputs: int, *, constant: float = 1.0) -> float:
-    r"""Return ``(constant * n_units) ** n_inputs / n_inputs!``: regions per unit of volume, up to a constant.
+def expected_density(model: Any, *, constant: float = 1.0) -> float:
+    r"""Return ``(constant * N) ** n_inputs / n_inputs!``: regions per unit of volume, up to the constant.
 
     Parameters
     ----------
-    n_units : int
-        Hidden ReLU units of all layers together.
-    n_inputs : int
+    model : sequence of int, or what ``from_model`` reads
+        The architecture ``(n_inputs, *hidden_layer_sizes)``, or a network that has one; ``N`` is how many hidden units
+        it has, of all layers together.
     constant : float
         ``T`` below. The theorem only says that it exists: it depends on how weights and biases are drawn, and the value
         that the proof gives is far too large to be of use.
@@ -157,16 +158,21 @@ def expected_density(n_units: int, n_inputs: int, *, constant: float = 1.0) -> f
 
     whatever the depth, for cubes that are not too small, biases that are drawn from a bounded density and weights that
     keep gradients bounded. A network's own count is :func:`planefold.reading.enumeration.count_regions`; what is to be
-    expected of given weights, :attr:`LineCounts.expected_regions`. With ``constant=1`` the formula is the leading term of
-    Zaslavsky's count of ``N`` hyperplanes. Networks with two inputs, two or three layers and PyTorch's default weights
-    had 0.27 to 0.36 times :math:`N^2 / 2` regions in the whole square from -1 to 1, of volume 4: ``constant`` is 0.26
-    to 0.3 for these.
+    expected of given weights, :attr:`LineCounts.expected_regions`. With ``constant=1`` the formula is the leading term
+    of Zaslavsky's count of ``N`` hyperplanes. Networks with two inputs, two or three layers and PyTorch's default
+    weights had 0.27 to 0.36 times :math:`N^2 / 2` regions in the whole square from -1 to 1, of volume 4: ``constant``
+    is 0.26 to 0.3 for these.
 
     Examples
     --------
-    >>> expected_density(128, 2)
-    8192.0
+    >>> round(expected_density((2, 64, 64)))
+    8192
     """
+    if isinstance(model, Sequence) and all(isinstance(size, int) for size in model):
+        n_inputs, n_units = (model[0] if model else 0), sum(model[1:])
+    else:
+        net = from_model(model)
+        n_inputs, n_units = net.n_inputs, int(np.count_nonzero(net.depths() > 0))
     if n_units < 1 or n_inputs < 1:
-        raise ParameterError(f"n_units={show(n_units)} and n_inputs={show(n_inputs)} must be at least 1")
+        raise ParameterError(f"a network of {n_inputs} inputs and {n_units} hidden units has no regions to expect")
     return math.exp(n_inputs * math.log(constant * n_units) - math.lgamma(n_inputs + 1))

@@ -205,7 +205,7 @@ def regions(
 def count_regions(
     model: Any, box: Any, *, limit: int = 1_000_000, time_limit: float | None = None, method: str = "auto"
 ) -> RegionCount:
-    """Count the activation regions of a network in a box, without building any.
+    r"""Count the activation regions of a network in a box, without building any.
 
     Parameters
     ----------
@@ -226,11 +226,11 @@ def count_regions(
     position. In general position, a corner of ``d`` creases is the lowest of as many regions as there are ways to take
     one rising edge that leaves each of its creases, so that
 
-    .. math:: R = \\sum_{v} \\prod_{j=1}^{d} u_j(v),
+    .. math:: R = \sum_{v} \prod_{j=1}^{d} u_j(v),
 
-    where ``u_j(v)`` is 0, 1 or 2: how many edges at ``v`` leave its crease ``j`` and rise. This is the argument by which
-    Zaslavsky's theorem is proved for hyperplanes in general position; creases that bend at each other change nothing in
-    it, since near a corner they part the space as hyperplanes do.
+    where ``u_j(v)`` is 0, 1 or 2: how many edges at ``v`` leave its crease ``j`` and rise. Zaslavsky's theorem can be
+    proved by this argument for hyperplanes in general position. That creases bend at each other changes nothing in it,
+    since near a corner they part the space as hyperplanes do.
 
     Examples
     --------

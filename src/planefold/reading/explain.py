@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from planefold.core.errors import DataError, ParameterError, listed, show
+from planefold.core.errors import ParameterError
 from planefold.networks.affine import Floats
+from planefold.reading.columns import Columns
+from planefold.reading.contributions import asked_outputs, one_row, owners_of
 from planefold.reading.formulas import number, table
-from planefold.reading.local_models import Bytes, Ints, Reading, maps_of, patterns_of, unpacked
-from planefold.reading.outcomes import place_of_output
+from planefold.reading.inhabited import patterns_of, unpacked
 from planefold.reading.reach import nearest_crease, reach
 
 if TYPE_CHECKING:
-    from planefold.reading.columns import Columns
+    from planefold.reading.data_planes import Reading
 
-VALUES_AT_ONCE = 2**22
 MAX_SHOWN = 12
 
 
@@ -218,115 +218,6 @@ def _border_text(border: Border) -> str:
     return f"Another decision is at least {number(border.lower)}{known} spreads away."
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Contributions:
-    """What the predictions of many rows are made of: ``base + values.sum(axis=1)`` is ``outputs``.
-
-    Parameters
-    ----------
-    columns : tuple of str
-    values : ndarray of shape (n_rows, n_columns)
-    base : ndarray of shape (n_rows,)
-        Each row's linear model at the reference.
-    outputs : ndarray of shape (n_rows,)
-        Of the network.
-    which : int ndarray of shape (n_rows,)
-        The output that is explained: of classes the one that is predicted, unless one was asked for.
-    """
-
-    columns: tuple[str, ...]
-    values: Floats
-    base: Floats
-    outputs: Floats
-    which: Ints
-
-
-def contributions(
-    reading: Reading, X: Any = None, *, output: int | str | None = None, baseline: Any = None
-) -> Contributions:
-    """Return the contribution of each column to the outputs of many rows.
-
-    Parameters
-    ----------
-    reading : Reading
-    X : table, optional
-        By default the rows that were read.
-    output, baseline
-        As in :func:`explain`.
-
-    Returns
-    -------
-    Contributions
-        Exact: ``base + values.sum(axis=1)`` is the output.
-    """
-    if X is None:
-        rows, packed, outputs = reading.rows, reading.packed[reading.regions], reading.outputs
-    else:
-        rows = reading.columns.rows(X)
-        packed, outputs, _ = patterns_of(reading.net, rows)
-    which = _asked(reading, outputs, output)
-    reference = reading.reference if baseline is None else one_row(reading.columns, baseline)
-    owners, groups = _owners(reading.columns)
-    values, base = np.empty((len(rows), len(owners))), np.empty(len(rows))
-    step = max(1, VALUES_AT_ONCE // max(1, reading.net.n_units + outputs.shape[1] * reading.net.n_inputs))
-    for start in range(0, len(rows), step):
-        piece = slice(start, start + step)
-        coefs, intercepts = _row_maps(reading, packed[piece])
-        chosen = which[piece, None, None]
-        coef = np.take_along_axis(coefs, chosen, axis=1)[:, 0]
-        values[piece] = (coef * (rows[piece] - reference)) @ groups
-        base[piece] = coef @ reference + np.take_along_axis(intercepts, which[piece, None], axis=1)[:, 0]
-    own = np.take_along_axis(outputs, which[:, None], axis=1)[:, 0]
-    return Contributions(columns=owners, values=values, base=base, outputs=own, which=which)
-
-
-def _row_maps(reading: Reading, packed: Bytes) -> tuple[Floats, Floats]:
-    kinds, places = np.unique(packed, axis=0, return_inverse=True)
-    coefs, intercepts = maps_of(reading.net, kinds)
-    return coefs[places.ravel()], intercepts[places.ravel()]
-
-
-def _owners(columns: Columns) -> tuple[tuple[str, ...], Floats]:
-    owners = tuple(dict.fromkeys(columns.owners))
-    groups = np.zeros((len(columns.owners), len(owners)))
-    groups[np.arange(len(columns.owners)), [owners.index(owner) for owner in columns.owners]] = 1.0
-    return owners, groups
-
-
-def _asked(reading: Reading, outputs: Floats, output: int | str | None) -> Ints:
-    """Which output is explained for each row."""
-    if output is not None:
-        return np.full(len(outputs), place_of_output(output, reading.outcome.keys))
-    if outputs.shape[1] == 1:
-        return np.zeros(len(outputs), dtype=np.int64)
-    if reading.outcome.decides != "largest":
-        raise ParameterError(
-            f"there are {outputs.shape[1]} outputs; which one is to be explained?",
-            details=f"outputs: {listed(reading.outcome.keys)}",
-            hint=f"output={show(reading.outcome.keys[0])}",
-        )
-    return np.asarray((outputs - reading.outcome.offsets).argmax(axis=1))
-
-
-def one_row(columns: Columns, row: Any) -> Floats:
-    """Bring one row to its coordinates, (n_coordinates,): a record, an array, or a table of one row."""
-    if hasattr(row, "to_dict") and getattr(row, "ndim", 0) == 1:  # a row of a frame of pandas
-        row = row.to_dict()
-    if isinstance(row, Mapping):
-        row = {name: value if _is_column(value) else [value] for name, value in row.items()}
-    elif isinstance(row, list | tuple | np.ndarray) and np.ndim(row) == 1:
-        row = np.asarray(row)[None]
-    rows = columns.rows(row)
-    if len(rows) != 1:
-        raise DataError(f"one row is explained at a time, got {len(rows)}", hint="contributions(X) takes many")
-    found: Floats = rows[0]
-    return found
-
-
-def _is_column(value: Any) -> bool:
-    return hasattr(value, "__len__") and not isinstance(value, str | bytes)
-
-
 def explain(
     reading: Reading,
     row: Any,
@@ -378,12 +269,12 @@ def explain(
         x = one_row(reading.columns, row)
     columns, net, scales = reading.columns, reading.net, reading.scales
     packed, outputs, _ = patterns_of(net, x[None])
-    which = int(_asked(reading, outputs, output)[0])
+    which = int(asked_outputs(reading, outputs, output)[0])
     pattern = unpacked(packed, net.n_units)[0]
     coefs, intercepts = net.local_maps(pattern[None])
     coef, intercept = coefs[0, which], float(intercepts[0, which])
     reference = reading.reference if baseline is None else one_row(columns, baseline)
-    owners, groups = _owners(columns)
+    owners, groups = owners_of(columns)
     parts = coef * (x - reference)
     moving = columns.are_numbers
     distance, unit = nearest_crease(net, x, pattern, scales, moving)
@@ -396,7 +287,7 @@ def explain(
         base=float(coef @ reference) + intercept,
         columns=owners,
         contributions=parts @ groups,
-        values=tuple(_text(shown[owner][0]) if owner in shown else "" for owner in owners),
+        values=tuple(_text(shown[owner][0]) if owner in shown else _known(columns, owner, x) for owner in owners),
         details=dict(zip(columns.names, parts.tolist(), strict=True)),
         coef_=coef,
         intercept_=intercept,
@@ -422,6 +313,11 @@ def _text(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return "missing" if np.isnan(value) else number(float(value), 6)
     return "none known" if value is None else str(value)
+
+
+def _known(columns: Columns, owner: str, x: Floats) -> str:
+    """Say of a column that was left out whether its value is known, which is all that is read of it."""
+    return "missing" if x[columns.owners.index(owner)] > 0.5 else "known"
 
 
 def _crease(reading: Reading, unit: int) -> Crease:

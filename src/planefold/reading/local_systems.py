@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -117,7 +118,7 @@ class LocalSystems:
             values[number + 1] = gradient, constant, lengths
             self.net.forget(values, number)  # type: ignore[arg-type]
 
-    def sides(self, X: Floats, directions: Floats | None = None) -> Sides:
+    def sides(self, X: Floats, directions: Floats | None = None, size: float = 0.0) -> Sides:
         """Tell on which side of every crease points lie, or the points next to them.
 
         Parameters
@@ -126,6 +127,9 @@ class LocalSystems:
         directions : ndarray of shape (n_points, n_directions, n_inputs), optional
             On a crease, the side is that of a point infinitely little further in the first direction; where that runs
             along the crease, infinitely less in the second, and so on.
+        size : float
+            How large the numbers were that the points were computed from: rounding left as much in each coordinate as
+            in one of this size. 0 for points that are exact.
         """
         n_points, d = X.shape
         moves = np.zeros((n_points, 0, d)) if directions is None else directions
@@ -135,7 +139,7 @@ class LocalSystems:
         largest_zero, smallest = np.zeros(n_points), np.full(n_points, math.inf)
         # The value, its derivatives, and for both the sum of terms without signs; (n, 1 + n_moves, width).
         first = np.concatenate([X[:, None], moves], axis=1)
-        values: dict[int, tuple[Floats, Floats]] = {0: (first, np.abs(first))}
+        values: dict[int, tuple[Floats, Floats]] = {0: (first, np.maximum(np.abs(first), size))}
         for number in range(self._last):
             node = self.net.nodes[number]
             z, scale = (np.zeros((n_points, 1 + n_moves, node.n_units)) for _ in range(2))
@@ -177,9 +181,7 @@ def _times(rows: Floats, matrix: Matrix | None) -> Floats:
     return rows if matrix is None else np.asarray(rows @ matrix)
 
 
-def inequalities(
-    signs: Signs, coefs: Floats, intercepts: Floats, varies: Bools
-) -> tuple[Floats, Floats]:
+def inequalities(signs: Signs, coefs: Floats, intercepts: Floats, varies: Bools) -> tuple[Floats, Floats]:
     """Turn units' sums into rows ``A x <= b`` of length 1, of shape (..., n_units, n_inputs) and (..., n_units).
 
     Rows of units that do not bend in the region are 0, with an infinite ``b``.
@@ -190,7 +192,7 @@ def inequalities(
     return -factors[..., None] * coefs, np.where(varies, factors * intercepts, np.inf)
 
 
-def as_box(box: object, n_inputs: int) -> tuple[Floats, Floats]:
+def as_box(box: Any, n_inputs: int) -> tuple[Floats, Floats]:
     """Read a box given as ``(lower, upper)``, each a number or one for every input.
 
     Raises
@@ -199,7 +201,7 @@ def as_box(box: object, n_inputs: int) -> tuple[Floats, Floats]:
         If it does not fit, or is empty, or not finite.
     """
     try:
-        low, high = box  # type: ignore[misc]
+        low, high = box
         lower, upper = (np.array(np.broadcast_to(np.asarray(side, np.float64), (n_inputs,))) for side in (low, high))
     except (TypeError, ValueError):
         raise DataError(
@@ -213,10 +215,7 @@ def as_box(box: object, n_inputs: int) -> tuple[Floats, Floats]:
 
 
 def box_rows(lower: Floats, upper: Floats) -> tuple[Floats, Floats, Ints]:
-    """Rows ``A x <= b`` of a box, and their numbers: side ``2 * i`` is the lower end of input ``i``, the next the upper.
-
-    As units they are -1 minus the number of the side.
-    """
+    """Rows ``A x <= b`` of a box, and their names as units: -1 for the lower end of input 0, -2 for its upper end."""
     d = len(lower)
     A = np.zeros((2 * d, d))
     A[np.arange(0, 2 * d, 2), np.arange(d)] = -1.0

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
-from sklearn.cluster import kmeans_plusplus
-from sklearn.utils import check_random_state
 
 from planefold.core.errors import ParameterError, show
 from planefold.networks.affine import Floats
 from planefold.reading.formulas import formula, number
+from planefold.reading.inhabited import patterns_of, unpacked
+from planefold.reading.k_planes import fit_planes
+from planefold.reading.outcomes import Ints
 
 if TYPE_CHECKING:
-    from planefold.reading.local_models import Reading
+    from planefold.reading.data_planes import Reading
 
-Ints = npt.NDArray[np.int64]
-
-MAX_TURNS = 30
-H = 0.0
-RIDGE = 1e-3  # in columns of variance 1
-N_STARTS = 4
 MAX_REGIONS = 20_000  # which are compared with each other for a tolerance: 4e8 pairs
 N_NEIGHBORS = 8
 MAX_PLANES = 100  # that a search for a fidelity goes up to
@@ -52,6 +45,9 @@ class MergedPlanes:
         outputs. 1 is all of it.
     agreement : float or None
         Share of the rows whose label stays the same; None where outputs decide nothing.
+    cosine : float
+        Of the angle between the coefficients of a region's own plane and of the one that stands for it, in scaled
+        columns, the mean over the rows: near 1, coefficients say what the network does there.
     max_difference, mean_difference : ndarray of shape (n_outputs,)
         Between the planes and the network, over the rows: exact, row by row.
     """
@@ -63,6 +59,7 @@ class MergedPlanes:
     counts: Ints
     r2: float
     agreement: float | None
+    cosine: float
     max_difference: Floats
     mean_difference: Floats
 
@@ -82,8 +79,6 @@ class MergedPlanes:
         reading = self.reading
         if X is None:
             return _values(reading.rows, self.coefs, self.intercepts, self.row_planes)
-        from planefold.reading.local_models import patterns_of
-
         rows = reading.columns.rows(X)
         packed, outputs, _ = patterns_of(reading.net, rows)
         known = {pattern.tobytes(): plane for pattern, plane in zip(reading.packed, self.planes, strict=True)}
@@ -106,7 +101,8 @@ class MergedPlanes:
         planes = "1 plane stands" if len(self) == 1 else f"{len(self)} planes stand"
         lines = [
             f"{planes} for {self.reading.n_regions:,} regions: R2 {_not_quite_one(self.r2)}{same}; "
-            f"differences at most {worst}, on average {', '.join(map(number, self.mean_difference.tolist()))}"
+            f"differences at most {worst}, on average {', '.join(map(number, self.mean_difference.tolist()))}; "
+            f"cosine of the coefficients {self.cosine:.2f}"
         ]
         for i, count in enumerate(self.counts.tolist()):
             lines.append(f"plane {i + 1}: {count:,} rows ({100 * count / n_rows:.1f} %)")
@@ -121,6 +117,7 @@ class MergedPlanes:
             "counts": self.counts.tolist(),
             "r2": self.r2,
             "agreement": self.agreement,
+            "cosine": self.cosine,
             "max_difference": self.max_difference.tolist(),
             "mean_difference": self.mean_difference.tolist(),
             "coef": self.coefs.tolist(),
@@ -141,6 +138,7 @@ def merged(
     *,
     tolerance: float | None = None,
     fidelity: float | None = None,
+    around: float = 0.5,
     random_state: Any = 0,
 ) -> MergedPlanes:
     """Put regions whose planes are almost equal together.
@@ -155,6 +153,9 @@ def merged(
         rows, in units of the outputs. The planes are then some that the network has, and as many as it takes.
     fidelity : float, optional
         Or: the fewest planes whose R2 is at least this, up to 100.
+    around : float
+        How far around each row a plane is to be like the network's own, in spreads of the data. With 0 only the values
+        at the rows count: R2 is highest, but coefficients may be anything.
     random_state : int or RandomState
         For the starting points of ``n_planes``.
 
@@ -171,10 +172,13 @@ def merged(
     -----
     With ``n_planes``: k-means of the regions' planes, weighted by their rows. The distance of two planes is the root
     mean square of the difference of their values over all rows, so columns need no common unit. Then, in turns, each
-    plane is fitted to the network's outputs on its regions' rows by least squares, and each region goes to the plane
-    that errs least on its rows, until nothing moves (k-plane clustering: Bradley and Mangasarian, "k-Plane Clustering",
-    Journal of Global Optimization 16, 2000). A region always goes as a whole. The best of four starts is kept. Costs
-    ``O(n_rows * n_planes * n_coordinates)`` a turn. R2 is measured on the rows that the planes were fitted to.
+    plane is fitted to its regions by least squares, and each region goes to the plane that errs least in it, until
+    nothing moves (k-plane clustering: Bradley and Mangasarian, "k-Plane Clustering", Journal of Global Optimization 16,
+    2000). The error in a region is the squared difference to the network's outputs at its rows, plus, for each row,
+    ``around**2`` times the mean squared difference that the two planes' slopes make over all rows: the expected squared
+    difference in a cloud around the row that is shaped like the data. A region always goes as a whole. The best of four
+    starts is kept (of one beyond 20,000 rows). Costs ``O(n_rows * n_planes * n_coordinates)`` a turn. R2 is measured on
+    the rows that the planes were fitted to.
 
     With ``tolerance``: the largest region is grown over its neighbours, then the largest that is left, and so on.
     Neighbours are the eight regions whose activation patterns differ in the fewest units, either way. Costs
@@ -187,6 +191,8 @@ def merged(
             f"merging needs one of n_planes, tolerance and fidelity, and got {' and '.join(asked) or 'none'}",
             hint="merged(10) gives ten planes",
         )
+    if not 0 <= around < np.inf:
+        raise ParameterError(f"around={show(around)} must be a number of at least 0, in spreads")
     if tolerance is not None:
         if not 0 <= tolerance < np.inf:
             raise ParameterError(f"tolerance={show(tolerance)} must be a number of at least 0")
@@ -194,19 +200,23 @@ def merged(
     if fidelity is not None:
         if not 0 < fidelity <= 1:
             raise ParameterError(f"fidelity={show(fidelity)} must be above 0 and at most 1")
-        return _faithful(reading, float(fidelity), random_state)
+        return _faithful(reading, float(fidelity), float(around), random_state)
     if isinstance(n_planes, bool) or not isinstance(n_planes, int | np.integer) or n_planes < 1:
         raise ParameterError(f"n_planes={show(n_planes)} must be a whole number of at least 1")
-    return _clustered(reading, min(int(n_planes), len(reading)), random_state)
+    return _clustered(reading, min(int(n_planes), len(reading)), float(around), random_state)
 
 
-def _faithful(reading: Reading, fidelity: float, random_state: Any) -> MergedPlanes:
+def _clustered(reading: Reading, n_planes: int, around: float, random_state: Any) -> MergedPlanes:
+    return _finished(reading, *fit_planes(reading, n_planes, around, random_state))
+
+
+def _faithful(reading: Reading, fidelity: float, around: float, random_state: Any) -> MergedPlanes:
     """Double the number of planes until they are faithful enough, then halve the interval."""
     most = min(MAX_PLANES, len(reading))
-    low, high, found = 0, 1, _clustered(reading, 1, random_state)
+    low, high, found = 0, 1, _clustered(reading, 1, around, random_state)
     while found.r2 < fidelity and high < most:
         low, high = high, min(2 * high, most)
-        found = _clustered(reading, high, random_state)
+        found = _clustered(reading, high, around, random_state)
     if found.r2 < fidelity:
         raise ParameterError(
             f"fidelity={show(fidelity)} is not reached: {most} planes have R2 {found.r2:.4f}",
@@ -214,7 +224,7 @@ def _faithful(reading: Reading, fidelity: float, random_state: Any) -> MergedPla
         )
     while high - low > 1:
         middle = (low + high) // 2
-        trial = _clustered(reading, middle, random_state)
+        trial = _clustered(reading, middle, around, random_state)
         if trial.r2 >= fidelity:
             high, found = middle, trial
         else:
@@ -223,112 +233,6 @@ def _faithful(reading: Reading, fidelity: float, random_state: Any) -> MergedPla
 
 
 # --------------------------------------------------------------------------------------------------- so many planes
-
-
-def _clustered(reading: Reading, n_planes: int, random_state: Any) -> MergedPlanes:
-    random = check_random_state(random_state)
-    n_models, means = len(reading), reading.rows.mean(axis=0)
-    centered = reading.rows - means
-    spreads = np.where(centered.any(axis=0), np.sqrt((centered**2).mean(axis=0)), 1.0)
-    rows = np.column_stack([centered / spreads, np.ones(len(centered))])
-    levels = reading.intercepts + reading.coefs @ means
-    own = np.concatenate([reading.coefs * spreads, levels[:, :, None]], axis=2)  # (n_models, n_outputs, n_columns + 1)
-    # With a root of the second moments, distances of planes are those of their values on the rows.
-    variances, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
-    features = (own @ (vectors * np.sqrt(np.maximum(variances, 0)))).reshape(n_models, -1)
-    weights = reading.counts[:n_models].astype(np.float64)
-    best: tuple[float, Floats, Ints] | None = None
-    for _ in range(N_STARTS if n_planes > 1 else 1):
-        nearest = _k_means(features, weights, n_planes, random)
-        found = _alternated(reading, rows, own, _means(own, weights, nearest, n_planes))
-        if best is None or found[0] < best[0]:
-            best = found
-    assert best is not None
-    _, maps, planes = best
-    coefs = maps[:, :, :-1] / spreads
-    return _finished(reading, coefs, maps[:, :, -1] - coefs @ means, planes)
-
-
-def _means(maps: Floats, weights: Floats, planes: Ints, n_planes: int) -> Floats:
-    """Mean map of each plane's regions; nan where a plane has none."""
-    members: Any = sp.csr_array((weights, (planes, np.arange(len(maps)))), shape=(n_planes, len(maps)))
-    totals = np.bincount(planes, weights, minlength=n_planes)
-    with np.errstate(invalid="ignore"):
-        means = (members @ maps.reshape(len(maps), -1)) / totals[:, None]
-    return np.asarray(means.reshape(n_planes, *maps.shape[1:]))
-
-
-def _k_means(points: Floats, weights: Floats, k: int, random: np.random.RandomState) -> Ints:
-    """Return the cluster of each point; a centre that loses all its points stays where it is."""
-    centers, _ = kmeans_plusplus(points, k, sample_weight=weights, random_state=random)
-    nearest = np.full(len(points), -1)
-    for _ in range(MAX_TURNS):
-        before, nearest = nearest, ((centers**2).sum(axis=1) - 2 * points @ centers.T).argmin(axis=1)
-        if (nearest == before).all():
-            break
-        means = _means(points, weights, nearest, k)
-        centers = np.where(np.isnan(means), centers, means)
-    return nearest
-
-
-def _alternated(reading: Reading, rows: Floats, own: Floats, maps: Floats) -> tuple[float, Floats, Ints]:
-    """Deal out regions and fit planes in turns; return the summed squared error, the planes, and each region's."""
-    outputs, regions, n_regions, n_planes = reading.outputs, reading.regions, reading.n_regions, len(maps)
-    maps = np.where(np.isnan(maps), own[0], maps)
-    weights = reading.counts[: len(own)].astype(np.float64)
-    best: tuple[float, Floats, Ints] | None = None
-    cov = rows[:, :-1].T @ rows[:, :-1] / len(rows)
-    v, w = np.linalg.eigh(cov)
-    root = w * np.sqrt(np.maximum(v, 0))
-    for _ in range(MAX_TURNS):
-        errors = np.empty((n_regions, n_planes))
-        for k, column in enumerate(_errors_by_plane(rows, outputs, maps)):
-            errors[:, k] = np.bincount(regions, column, minlength=n_regions)
-            if H:
-                d = (own[:, :, :-1] - maps[k][:, :-1]) @ root
-                errors[: len(own), k] += H**2 * weights * (d**2).sum(axis=(1, 2))
-        planes = errors.argmin(axis=1)
-        _give_to_the_empty(planes, errors, n_planes)
-        maps = _fitted(rows, outputs, planes[regions], _means(own, weights, planes[: len(own)], n_planes), maps, cov)
-        error = float(errors[np.arange(n_regions), planes].sum())
-        if best is not None and not error < best[0] * (1 - 1e-6):
-            break
-        best = error, maps, planes
-    assert best is not None
-    return best
-
-
-def _errors_by_plane(rows: Floats, outputs: Floats, maps: Floats) -> Iterator[Floats]:
-    return (((outputs - rows @ plane.T) ** 2).sum(axis=1) for plane in maps)
-
-
-def _give_to_the_empty(chosen: Ints, errors: Floats, n_planes: int) -> None:
-    """Give each plane without regions the one that errs most among those that can be spared."""
-    sizes = np.bincount(chosen, minlength=n_planes)
-    for plane in np.flatnonzero(sizes == 0):
-        own = errors[np.arange(len(chosen)), chosen]
-        worst = int(np.where(sizes[chosen] > 1, own, -1.0).argmax())
-        sizes[chosen[worst]] -= 1
-        chosen[worst], sizes[plane] = plane, 1
-
-
-def _fitted(rows: Floats, outputs: Floats, row_planes: Ints, means: Floats, before: Floats, cov) -> Floats:
-    """Fit each plane to its rows, near the mean of its regions' planes.
-
-    That is where it stays in directions of which the rows say little: columns that go together would else get huge
-    coefficients of opposite signs.
-    """
-    result = np.where(np.isnan(means), before, means)
-    order = np.argsort(row_planes, kind="stable")
-    ends = np.searchsorted(row_planes[order], np.arange(len(result) + 1))
-    for k in range(len(result)):
-        mine = order[ends[k] : ends[k + 1]]
-        here = rows[mine]
-        residuals = outputs[mine] - here @ result[k].T
-        gram = here.T @ here + RIDGE * len(mine) * np.eye(here.shape[1])
-        gram[:-1, :-1] += H**2 * len(mine) * cov
-        result[k] += np.linalg.solve(gram, here.T @ residuals).T
-    return result
 
 
 # ------------------------------------------------------------------------------------------------ within a tolerance
@@ -368,8 +272,6 @@ def _grown(reading: Reading, tolerance: float) -> MergedPlanes:
 
 def _neighbors(reading: Reading) -> list[Ints]:
     """Return for each region those that differ from it in the fewest units, either way."""
-    from planefold.reading.local_models import unpacked
-
     n_regions = reading.n_regions
     patterns = unpacked(reading.packed, reading.net.n_units).astype(np.float32)
     k = min(N_NEIGHBORS, n_regions - 1)
@@ -415,9 +317,20 @@ def _finished(reading: Reading, coefs: Floats, intercepts: Floats, planes: Ints)
         counts=counts[order],
         r2=float(r2.mean()),
         agreement=None if labels is None else float(np.mean(new_labels == labels)),
+        cosine=_cosine(reading, coefs, planes),
         max_difference=differences.max(axis=0),
         mean_difference=differences.mean(axis=0),
     )
+
+
+def _cosine(reading: Reading, coefs: Floats, planes: Ints) -> float:
+    own = (reading.coefs * reading.scales).reshape(len(reading), -1)
+    others = (coefs * reading.scales).reshape(len(coefs), -1)[planes[: len(reading)]]
+    lengths = np.linalg.norm(own, axis=1) * np.linalg.norm(others, axis=1)
+    level = (np.abs(own).max(axis=1, initial=0) == 0) & (np.abs(others).max(axis=1, initial=0) == 0)  # these agree
+    products = (own * others).sum(axis=1)
+    cosines = np.divide(products, lengths, out=level.astype(np.float64), where=lengths > 0)
+    return float(np.average(np.clip(cosines, -1, 1), weights=reading.counts[: len(reading)]))
 
 
 def _values(rows: Floats, coefs: Floats, intercepts: Floats, planes: Ints) -> Floats:

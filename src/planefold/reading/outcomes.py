@@ -80,7 +80,7 @@ class Outcome:
         return None
 
     def target(self, y: Any, n_rows: int) -> npt.NDArray[Any]:
-        """Read targets as :attr:`planefold.reading.local_models.Reading.target` has them."""
+        """Read targets as :attr:`planefold.reading.data_planes.Reading.target` has them."""
         values = read_target(y)
         if len(values) != n_rows:
             raise DataError(f"y has {len(values)} values for {n_rows} rows", hint="are both from the same table?")

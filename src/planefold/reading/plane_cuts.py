@@ -31,6 +31,8 @@ MOST_SUMS = 150_000_000  # at most so many sums of a fold at once, about 4 GB
 ROWS = 4096  # vertices per block of evaluation
 RECENT = 2048  # edges that are looked at one by one, before they are looked through for all units to come
 TINY = 1e-300  # a sum that is not zero, and too small for a float
+# A crease that meets an edge at so small an angle that rounding would move the vertex by more than 1e-11 of the window.
+GRAZING = 1e-5
 RATIONAL_WORK = 20_000_000  # multiplications in rationals at most, a few seconds
 STEP_OF_WORK = 500  # what a pass costs besides, in multiplications
 
@@ -199,6 +201,7 @@ class _Cutter:
         self.buffers: dict[str, Floats] = {}
         self.judge = SignJudge(self.exact_sums, snap=snap)
         self.work_left = work
+        self.width = float(np.ptp(start.corners, axis=0).max())
         # What is known in rationals.
         self._points: dict[int, Point] = {}
         self._lines: dict[tuple[int, int], Line] = {}
@@ -296,6 +299,15 @@ class _Cutter:
         self.n_edges = stop
 
     # ------------------------------------------------------------------------------------------- in rationals
+
+    def placed_exactly(self, vertices: Ints) -> bool:
+        """Compute where vertices are in rationals, and round only then; False where there is no time for it."""
+        if self.work_left <= 0:
+            return False
+        for vertex in vertices.tolist():
+            x, y, q = self._point(vertex)
+            self.vertices[vertex] = x / q, y / q
+        return True
 
     def exact_sums(self, vertices: Ints, units: Ints) -> Floats:
         """Return the sums of units at vertices, one by one, as the nearest floats that have their signs."""
@@ -462,11 +474,15 @@ class _FoldCutter:
         new = np.arange(start, stop)
         z = self.z[a, unit:]
         t = (z[:, 0] / (z[:, 0] - self.z[b, unit]))[:, None]
-        points = whole.vertices[a]
+        points, along = whole.vertices[a], whole.vertices[b] - whole.vertices[a]
+        steepness = np.abs(z[:, 0] - self.z[b, unit]) / np.maximum(np.hypot(*along.T), TINY)
         within = self.roots[np.where(edges[LEFT] >= 0, edges[LEFT], edges[RIGHT])]
         lines = [edges[UNIT], edges[WITHIN], np.full(len(a), self.units[unit]), within]
-        whole.add_vertices(points + t * (whole.vertices[b] - points), np.stack(lines, axis=1))
-
+        whole.add_vertices(points + t * along, np.stack(lines, axis=1))
+        grazing = np.flatnonzero(steepness * whole.width < GRAZING * self.scale[unit])
+        if len(grazing) and whole.placed_exactly(new[grazing]):
+            moved = ((whole.vertices[new[grazing]] - points[grazing]) * along[grazing]).sum(axis=1)
+            t[grazing, 0] = np.clip(moved / np.maximum((along[grazing] ** 2).sum(axis=1), TINY), 0.0, 1.0)
         z += t * (self.z[b, unit:] - z)
         # Where an end is 0 or both are alike, so is what lies between; only opposite ends leave a question.
         signs_a, signs_b = self.signs[a], self.signs[b]

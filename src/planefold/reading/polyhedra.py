@@ -80,17 +80,17 @@ def facets(A: Floats, b: Floats, inside: Floats) -> Facets:
     known so far, whose residual is a ray to a new facet if the row is not redundant (Clarkson, "More output-sensitive
     geometric algorithms", FOCS 1994).
     """
+    if not len(A):
+        return Facets(rows=np.zeros(0, dtype=np.int64), points=np.zeros((0, A.shape[1])))
     slack = b - A @ inside
-    if len(A) and not slack.min() > 0:
+    if not slack.min() > 0:
         raise DataError(f"the point is not strictly inside: its distance to row {slack.argmin()} is {slack.min():.3g}")
-    unit = slack.min() if len(A) else 1.0  # the nearest facet is at distance 1
+    unit = slack.min()  # the nearest facet is at distance 1
     polar = A * (unit / slack)[:, None]
     found = _by_hull(polar) if 1 < A.shape[1] <= HULL_UP_TO and len(A) > A.shape[1] else None
     rows, rays, zero, nonzero = _by_least_squares(polar) if found is None else found
     order = np.argsort(rows)
-    return Facets(
-        rows=rows[order], points=inside + unit * rays[order], largest_zero=zero, smallest_nonzero=nonzero
-    )
+    return Facets(rows=rows[order], points=inside + unit * rays[order], largest_zero=zero, smallest_nonzero=nonzero)
 
 
 Found = tuple[Rows, Floats, float, float]
@@ -137,7 +137,8 @@ def _by_hull(polar: Floats) -> Found | None:
 def _turns(d: int) -> Floats:
     """Directions that are the same every time: (12, d), of length 1."""
     turns = np.random.default_rng(0).normal(size=(12, d))
-    return turns / np.linalg.norm(turns, axis=1, keepdims=True)
+    turns /= np.linalg.norm(turns, axis=1, keepdims=True)
+    return turns
 
 
 def _by_least_squares(polar: Floats) -> Found:
@@ -302,7 +303,7 @@ def chebyshev(A: Floats, b: Floats) -> tuple[Floats | None, float]:
 
 
 def bounding_box(A: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """Find the smallest box around it, ``(lower, upper)``; infinite where it is unbounded. Two linear programmes a side."""
+    """Find the smallest box around it, ``(lower, upper)``; infinite where it has no end. A linear programme for each side."""
     d = A.shape[1]
     sides = np.empty((2, d))
     for axis in range(d):
@@ -310,7 +311,8 @@ def bounding_box(A: Floats, b: Floats) -> tuple[Floats, Floats]:
             goal = np.zeros(d)
             goal[axis] = sign
             answer = linprog(goal, A_ub=A, b_ub=b, bounds=[(None, None)] * d, method="highs") if len(A) else None
-            sides[end, axis] = answer.x[axis] if answer is not None and answer.status == 0 else -sign * math.inf
+            found = None if answer is None or answer.status else answer.x
+            sides[end, axis] = -sign * math.inf if found is None else found[axis]
     return sides[0], sides[1]
 
 
@@ -382,7 +384,8 @@ def _distinct(points: Floats) -> Floats:
                 break
         else:
             keep.append(int(place))
-    return points[np.sort(keep)]
+    distinct: Floats = points[np.sort(keep)]
+    return distinct
 
 
 def volume(A: Floats, b: Floats, inside: Floats, *, limit: int = 1_000_000) -> float:
@@ -398,4 +401,7 @@ def volume(A: Floats, b: Floats, inside: Floats, *, limit: int = 1_000_000) -> f
         return math.inf
     if A.shape[1] == 1:
         return float(np.ptp(corners))
-    return float(ConvexHull(corners).volume)
+    # Qhull takes flat bodies for planes, so the body is measured where it is as wide in all directions.
+    centred = corners - corners.mean(axis=0)
+    _, widths, axes = np.linalg.svd(centred, full_matrices=False)
+    return float(ConvexHull(centred @ axes.T / widths).volume * np.prod(widths))

@@ -62,8 +62,8 @@ class Region:
     A, b : ndarrays of shapes (m, n_inputs), (m,)
         The region is where ``A @ x <= b``. Rows have length 1, so that ``b - A @ x`` are distances to the creases.
     units : int ndarray of shape (m,)
-        Whose crease each row is; -1, -2, ... for the sides of the box: -1 the lower end of the first input, -2 its upper
-        end, -3 the lower end of the second.
+        Whose crease each row is. For the sides of the box -1, -2, ...: -1 the lower end of the first input, -2 its
+        upper end, -3 the lower end of the second.
     shared : tuple of int ndarrays
         All units whose creases are the row's, the one in ``units`` among them.
     box : tuple of ndarrays (lower, upper), or None
@@ -88,12 +88,14 @@ class Region:
     @cached_property
     def coefs(self) -> Floats:
         """What the outputs change by per unit of each input, (n_outputs, n_inputs), throughout the region."""
-        return self._map[0][0]
+        coefs: Floats = self._map[0][0]
+        return coefs
 
     @cached_property
     def intercepts(self) -> Floats:
         """Outputs are ``coefs @ x + intercepts`` in the region, (n_outputs,)."""
-        return self._map[1][0]
+        intercepts: Floats = self._map[1][0]
+        return intercepts
 
     @cached_property
     def _map(self) -> tuple[Floats, Floats]:
@@ -163,8 +165,9 @@ class Region:
 
         Notes
         -----
-        Exact up to rounding; what lay between is in the certificate. With 20 inputs and 128 units this takes some 10 ms,
-        with 50 inputs and 200 units some 15 ms. See :func:`planefold.reading.polyhedra.facets` for the method.
+        Exact up to rounding; the certificate says how clear it was. See :func:`planefold.reading.polyhedra.facets` for
+        the method; ``python benchmarks/reading_regions.py`` measured 10 ms with 20 inputs and 128 units, and 30 ms with
+        50 inputs and 200 units.
         """
         if self.facet_points is not None:
             return self
@@ -241,12 +244,13 @@ class Region:
         if not len(facets):
             return []
         systems = LocalSystems(self.net)
+        size = float(np.abs(np.vstack([whole.facet_points, self.interior_point])).max())
         found = []
         step = max(1, VALUES_AT_ONCE // (self.net.n_units * self.net.n_inputs))
         for start in range(0, len(facets), step):
             rows = facets[start : start + step]
             points, normals = whole.facet_points[rows], whole.A[rows]
-            signs = systems.sides(points, towards(normals)).signs
+            signs = systems.sides(points, towards(normals), size).signs
             A, b, _ = with_box(*inequalities(signs, *systems.of(signs)), self.box)
             places = step_inside(A, b, points, normals)
             found += [
@@ -331,7 +335,7 @@ def region(model: Any, x: npt.ArrayLike, *, box: Any = None, direction: npt.Arra
 
 
 def towards(directions: Floats) -> Floats:
-    """Directions to look in from a crease, (n, 2, n_inputs): the given ones, and one along no crease for when they are."""
+    """Directions to look in from creases, (n, 2, n_inputs): the given ones, and one that runs along none of them."""
     generic = np.random.default_rng(20).normal(size=directions.shape[-1])
     return np.stack([directions, np.broadcast_to(generic, directions.shape)], axis=-2)
 

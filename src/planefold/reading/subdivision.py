@@ -104,7 +104,9 @@ class BoxComplex:
             corners, edges = _choices(up, counts, [other for other in range(d) if other != slot], unit < n_units)
             base, between = self._hash_of(corners, edges), unit[corners].astype(np.int64)
             sides = [
-                order[np.minimum(np.searchsorted(hashes, base + self.keys[between, side], sorter=order), len(order) - 1)]
+                order[
+                    np.minimum(np.searchsorted(hashes, base + self.keys[between, side], sorter=order), len(order) - 1)
+                ]
                 for side in (0, 1)
             ]
             pairs.append(np.column_stack(sides))

@@ -8,7 +8,6 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from planefold.core.errors import DataError
 from planefold.core.progress import ProgressBar
@@ -85,6 +84,7 @@ class _Walker:
         self.doors: deque[tuple[Floats, Floats]] = deque()
         self.points: list[Floats] = []
         self.pairs: list[tuple[int, int, int]] = []
+        self.size = float(np.abs(box).max())
         self.refused = self.lost = 0
         self.largest_zero, self.smallest_nonzero = 0.0, math.inf
 
@@ -154,7 +154,7 @@ class _Walker:
         shared = np.flatnonzero(inner & ~alone)
         if len(shared):
             points, normals = found.points[shared], A[found.rows[shared]]
-            sides = self.systems.sides(points, towards(normals))
+            sides = self.systems.sides(points, towards(normals), self.size)
             self.largest_zero = max(self.largest_zero, float(sides.largest_zero.max()))
             self.smallest_nonzero = min(self.smallest_nonzero, float(sides.smallest_nonzero.min()))
             for place, behind in zip(shared.tolist(), sides.signs, strict=True):
@@ -172,12 +172,16 @@ class _Walker:
         why = ""
         if self.lost:
             why = f"{self.lost} regions are too thin for double precision, and what lies behind them may be missing"
+        # Regions that have no room for a point are left out, and the others numbered again.
+        points = np.array(self.points)
+        there = np.atleast_1d(np.isfinite(points).all(axis=1))
+        walls = walls[there[walls[:, :2]].all(axis=1)]
         return Walk(
-            patterns=np.array(self.patterns[:done]),
-            points=np.array(self.points),
-            pairs=walls[:, :2],
+            patterns=np.array(self.patterns[:done])[there],
+            points=points[there],
+            pairs=(np.cumsum(there) - 1)[walls[:, :2]],
             units=walls[:, 2],
-            n_known=len(self.patterns),
+            n_known=len(self.patterns) - self.lost,
             complete=complete,
             certificate=Certificate(
                 exact=not self.lost,

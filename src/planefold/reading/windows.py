@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -157,7 +156,7 @@ def _numbers(values: Any, name: str) -> Floats:
 
 def _spanned(net: PiecewiseLinearNet, directions: Any) -> Floats:
     n = net.n_inputs
-    if isinstance(directions, Sequence) and len(directions) == 2 and all(map(_is_input, directions)):
+    if isinstance(directions, list | tuple) and len(directions) == 2 and all(map(_is_input, directions)):
         places = [_input_number(net, chosen) for chosen in directions]
         if places[0] == places[1]:
             raise DataError(f"directions={show(directions)} are one and the same input", hint="name two inputs")

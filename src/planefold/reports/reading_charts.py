@@ -92,15 +92,15 @@ def _map_desc(found: Mapping[str, Any]) -> str:
 def effect(found: Mapping[str, Any], width: int) -> str:
     """Draw the mean output along one column, with its kinks where there are few, and where the rows lie."""
     points = found["points"]
-    height = 230
+    height = 190
     low, high = padded(min(value for _, value in points), max(value for _, value in points), 0.06)
     low, high = min(low, found["low"]), max(high, found["high"])
     x = Scale(low=points[0][0], high=points[-1][0], start=54, stop=width - 14)
-    y = Scale(low=low, high=high, start=height - 52, stop=34)
+    y = Scale(low=low, high=high, start=height - 46, stop=30)
     ticks = roomy_ticks(x, 5 if width > 400 else 4)
     name = f"{found['column']}{' (' + found['unit'] + ')' if found['unit'] else ''}"
     frame = Frame(x=x, y=y)
-    parts = [frame.axes(x_label=name, y_label=capital(found["output"]), x_ticks=ticks, y_ticks=y.ticks(4))]
+    parts = [frame.axes(x_label=name, y_label=capital(found["output"]), x_ticks=ticks, y_ticks=y.ticks(3))]
     parts += [line(x(t), y.start - 7, x(t), y.start, "rug") for t in found["deciles"]]
     places = [(x(t), y(value)) for t, value in points]
     parts.append(path(places, "curve effect"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -18,12 +19,13 @@ from planefold.reports.reading_map import map_of, value_text
 
 Ints = npt.NDArray[np.int64]
 
+SAME = 1e-9  # models whose numbers differ by less than this share of the largest are one
 N_TERMS = 7  # of a formula
 N_LARGEST, N_MERGED = 3, 5  # planes that are written out
 N_CONTRIBUTIONS = 7
 N_EFFECTS = 3
 N_CURVE_POINTS = 60
-WORK = 2_000_000_000  # rows times units times weights of a mean effect: about half a second for each column
+WORK = 1_500_000_000  # rows times units times weights of a mean effect: about a third of a second for each column
 FEWEST_ROWS, MOST_ROWS = 16, 200
 USUAL = (0.01, 0.99)  # quantiles: beyond them lie few rows and most of a chart
 
@@ -55,6 +57,7 @@ def reading_data(
         If the network bends between its creases.
     """
     reading = local_models(model, X, y)
+    planes = _distinct(reading)
     coordinates = _by_strength(reading)
     seen = reading.predictions if reading.outcome.classes else reading.outputs
     data: dict[str, Any] = {
@@ -62,10 +65,11 @@ def reading_data(
         "n_rows": reading.n_rows,
         "n_units": reading.net.n_units,
         "n_regions": reading.n_regions,
+        "n_planes": len(planes.counts),
         "outputs": reading.output_names,
         "link": reading.net.link,
-        "coverage": _coverage(reading),
-        **_planes(reading),
+        "coverage": _coverage(planes),
+        **_told(reading, planes),
         "rows": list(_explained(reading, numbers, worst)),
         "map": map_of(reading, coordinates),
         "effects": _effects(reading, coordinates, np.argsort(seen[:, -1], kind="stable")),
@@ -74,13 +78,6 @@ def reading_data(
     }
     found: dict[str, Any] = plain(data)
     return found
-
-
-def _coverage(reading: Reading) -> list[tuple[int, float]]:
-    shares = np.cumsum(reading.counts) / reading.n_rows
-    last = len(shares)
-    counts = np.unique(np.geomspace(1, last, N_CURVE_POINTS).round().astype(np.int64))
-    return [(int(n), float(shares[n - 1])) for n in (counts if last > N_CURVE_POINTS else range(1, last + 1))]
 
 
 def _by_strength(reading: Reading) -> list[int]:
@@ -99,12 +96,56 @@ def _by_strength(reading: Reading) -> list[int]:
 # ----------------------------------------------------------------------------------------------------------- planes
 
 
-def _planes(reading: Reading) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Planes:
+    """The different linear models that rows have, most rows first.
+
+    Parameters
+    ----------
+    regions : int ndarray of shape (n_planes,)
+        One activation region of each.
+    of_rows : int ndarray of shape (n_rows,)
+    counts : int ndarray of shape (n_planes,)
+    """
+
+    regions: Ints
+    of_rows: Ints
+    counts: Ints
+
+
+def _distinct(reading: Reading) -> _Planes:
+    """Count activation regions with the same linear model once: units that nothing reads change nothing."""
+    levels = reading.intercepts + reading.coefs @ reading.reference
+    maps = np.concatenate([reading.coefs * reading.scales, levels[:, :, None]], axis=2).reshape(len(reading), -1)
+    steps = np.round(maps / (SAME * max(float(np.abs(maps).max(initial=0.0)), 1e-300)))
+    _, first, planes = np.unique(steps, axis=0, return_index=True, return_inverse=True)
+    # Of regions beyond those whose coefficients are kept, each counts for itself.
+    extra = np.arange(reading.n_regions - len(reading))
+    first = np.concatenate([first, len(reading) + extra])
+    planes = np.concatenate([planes.ravel(), planes.max(initial=-1) + 1 + extra])
+    of_rows = planes[reading.regions]
+    counts = np.bincount(of_rows, minlength=len(first))
+    order = np.lexsort((first, -counts))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return _Planes(regions=first[order], of_rows=rank[of_rows], counts=counts[order])
+
+
+def _coverage(planes: _Planes) -> list[tuple[int, float]]:
+    shares = np.cumsum(planes.counts) / planes.counts.sum()
+    last = len(shares)
+    counts = np.unique(np.geomspace(1, last, N_CURVE_POINTS).round().astype(np.int64))
+    return [(int(n), float(shares[n - 1])) for n in (counts if last > N_CURVE_POINTS else range(1, last + 1))]
+
+
+def _told(reading: Reading, planes: _Planes) -> dict[str, Any]:
     """Describe the largest planes, or merged ones where hardly two rows share a plane."""
-    if reading.n_regions <= 10 or reading.coverage(10) >= MANY:
-        n_shown = min(N_LARGEST if reading.n_regions > N_MERGED else N_MERGED, reading.n_regions, len(reading))
-        own = list(_described(reading, reading.coefs[:n_shown], reading.intercepts[:n_shown], reading.regions))
-        return {"planes": own, "merged": None}
+    counts = planes.counts
+    if len(counts) <= 10 or counts[:10].sum() >= MANY * reading.n_rows:
+        n_shown = len(counts) if len(counts) <= N_MERGED else N_LARGEST
+        own = planes.regions[:n_shown]
+        told = _described(reading, reading.coefs[own], reading.intercepts[own], planes.of_rows)
+        return {"planes": list(told), "merged": None}
     few = reading.merged(N_MERGED)
     merged = {
         "n_planes": len(few),
@@ -143,7 +184,8 @@ def _output_of(reading: Reading, rows: Ints) -> int:
 
 def _formula(reading: Reading, coef: Floats, intercept: float, output: int) -> dict[str, Any]:
     columns = reading.columns
-    order = [place for place in np.argsort(-np.abs(coef * reading.scales), kind="stable") if coef[place] != 0]
+    moves = np.abs(coef * reading.scales)
+    order = [place for place in np.argsort(-moves, kind="stable") if moves[place] > SAME * moves.max()]
     shown = order if len(order) <= N_TERMS + 1 else order[:N_TERMS]
     terms = [
         {"name": columns.names[place], "is_number": bool(columns.are_numbers[place]), "coef": float(coef[place])}
@@ -189,7 +231,7 @@ def _explained(reading: Reading, numbers: Sequence[int] | None, worst: int | Non
             "contributions": [
                 {
                     "column": found.columns[k],
-                    "value": value_text(values[found.columns[k]][0]) if found.columns[k] in values else "",
+                    "value": _value(reading, x, values, found.columns[k]),
                     "contribution": float(parts[k]),
                 }
                 for k in shown
@@ -197,6 +239,13 @@ def _explained(reading: Reading, numbers: Sequence[int] | None, worst: int | Non
             "others": {"n": len(rest), "contribution": float(parts[rest].sum())} if len(rest) else None,
             "distance": distance,
         }
+
+
+def _value(reading: Reading, x: Floats, values: dict[str, npt.NDArray[Any]], column: str) -> str:
+    if column in values:
+        return value_text(values[column][0])
+    # Of this column only whether it is missing is known.
+    return "missing" if x[reading.columns.owners.index(column)] > 0 else "there"
 
 
 def _chosen(reading: Reading, worst: int | None) -> Iterator[tuple[str, int]]:

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from scipy.ndimage import distance_transform_edt
 
 from planefold.core.errors import ParameterError
 from planefold.networks.affine import Floats, PiecewiseLinearNet
+from planefold.reading.border_tiles import UNDECIDED, Window, border_tiles
 from planefold.reading.boundaries import boundary, class_regions, contours
 from planefold.reading.local_models import Reading
 from planefold.reading.planes import planes
 from planefold.reading.slices import around, usual_row
-from planefold.reading.border_tiles import UNDECIDED, Window, border_tiles
 from planefold.reading.windows import window_corners
 from planefold.reports import outlines
 from planefold.reports.numbers import number
@@ -23,11 +22,12 @@ from planefold.reports.svg import nice_ticks
 
 MAX_CLASSES = 12
 MAX_POINTS = 300
-MAX_REGIONS = 60_000  # in all tiles together: about two seconds
+MAX_REGIONS = 100_000  # in all tiles together: about three seconds
 N_LEVELS = 3
 GRID = 48  # points across and up at which a place for a name is looked for
 USUAL = (0.01, 0.99)
 MAX_FIXED = 8
+SAME_PLACE, SAME_WAY = 1e-8, 1e-6  # as shares of the window
 MOST_WORK = 150_000_000  # units times weights: bounds of the tiles take a second
 
 
@@ -144,7 +144,7 @@ def _areas(reading: Reading, net: PiecewiseLinearNet, window: Window) -> dict[st
             for k in sorted(loops)
         ],
         "border": outlines.lines(joined, window),
-        "n_segments": len(joined),
+        "n_segments": n_straight(joined, window),
         "levels": [],
     }
 
@@ -193,13 +193,42 @@ def _levels(net: PiecewiseLinearNet, window: Window) -> dict[str, Any]:
     return {
         "areas": [],
         "border": [],
-        "n_segments": sum(map(len, found)),
+        "n_segments": sum(n_straight(segments, window) for segments in found),
         "levels": [
             {"level": height, "shade": k, "lines": own, "at": _middle_of(own)}
             for k, (height, own) in enumerate(zip(heights, lines, strict=True))
             if own
         ],
     }
+
+
+def n_straight(segments: Floats, window: Window) -> int:
+    """Count the straight pieces of lines whose segments may go on straight into each other.
+
+    Parameters
+    ----------
+    segments : ndarray of shape (n, 2, 2)
+    window : ((u0, u1), (v0, v1))
+
+    Examples
+    --------
+    >>> n_straight(np.array([[[0, 0], [1, 0]], [[2, 0], [1, 0]], [[2, 0], [2, 2]]], dtype=float), ((0, 2), (0, 2)))
+    2
+    """
+    lengths = np.array([high - low for low, high in window])
+    places = segments / lengths
+    steps = places[:, 1] - places[:, 0]
+    size = np.hypot(steps[:, 0], steps[:, 1])
+    kept = size > SAME_PLACE
+    ways = steps[kept] / size[kept, None]
+    ends = np.round(places[kept].reshape(-1, 2) / SAME_PLACE)
+    _, numbers, counts = np.unique(ends, axis=0, return_inverse=True, return_counts=True)
+    order = np.argsort(numbers.ravel(), kind="stable")
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])[counts == 2]
+    away = np.repeat(ways, 2, axis=0) * np.tile([1.0, -1.0], len(ways))[:, None]  # from each end into its segment
+    one, other = away[order[starts]], away[order[starts + 1]]
+    straight = (np.abs(one + other) < SAME_WAY).all(axis=1)
+    return int(kept.sum() - straight.sum())
 
 
 def _middle_of(lines: Sequence[outlines.Polyline]) -> list[float]:

@@ -21,7 +21,6 @@ _WHICH = {
     "least sure": "The least certain row",
     "worst": "The worst row",
 }
-_AFTER = {"logistic": "Probability", "softmax": "Probability", "exp": "Prediction"}
 _SCALES = {"logistic": "a log-odds", "softmax": "a log-odds", "exp": "a logarithm"}
 _MOST_DIGITS = 6
 
@@ -38,19 +37,23 @@ def reading_section(found: Plain | None) -> str:
 
 
 def _lede(found: Plain) -> str:
-    rows, regions = found["n_rows"], found["n_regions"]
+    rows, planes, regions = found["n_rows"], found["n_planes"], found["n_regions"]
     opening = "Between its creases the network is a plane, so what it does can be read off exactly. "
-    if regions == 1:
-        return opening + f"For {data(rows, f'{rows:,}')} rows it is one plane: a linear model, for all of them."
-    lies = f"{data(rows, f'{rows:,}')} rows lie on {data(regions, f'{regions:,}')} planes"
-    of = f" of a network with {data(found['n_units'], f'{found['n_units']:,}')} creases."
-    return f"{opening}{lies}{of}"
+    if planes == 1:
+        among = f", though they lie in {_whole(regions)} activation regions" if regions > 1 else ""
+        return f"{opening}For all {_whole(rows)} rows it is one and the same linear model{among}."
+    among = f" ({_whole(regions)} activation regions)" if regions > planes else ""
+    return f"{opening}{_whole(rows)} rows lie on {_whole(planes)} planes{among}, of {_whole(found['n_units'])} creases."
+
+
+def _whole(number_: int) -> str:
+    return data(number_, f"{number_:,}")
 
 
 def _sure(found: Plain) -> str:
     scale = _SCALES.get(found["link"])
     said = f"“{found['outputs'][0]}” is {scale}: what a formula adds up before it is turned back. " if scale else ""
-    count = "Planes are counted as activation regions: sets of rows for which the same units are on. "
+    count = "In an activation region the same units are on; regions with the same linear model are one plane here. "
     judged = found.get("n_judged") or 0
     some = f"Of {judged:,} rows, {found['n_rows']:,} were read, evenly spaced. " if judged > found["n_rows"] else ""
     return said + count + some + f"The signs that this rests on: {found['certificate']}."
@@ -69,13 +72,13 @@ def _planes(found: Plain) -> str:
             f"{_kept(merged)}; on average they are off by {_differences(merged['mean_difference'])}."
         )
     else:
-        title = "The planes with most rows" if found["n_regions"] > len(shown) else "All its planes"
+        title = "The planes with most rows" if found["n_planes"] > len(shown) else "The planes"
         said = ""
     items = "".join(_plane(plane, found) for plane in shown)
     brackets = any(not term["is_number"] for plane in shown for term in plane["formula"]["terms"])
     said += " In brackets: 1 where it holds, otherwise 0." if brackets else ""
     formulas = f'<div><h3>{text(title)}</h3><ol class="planes">{items}</ol><p class="note">{said.strip()}</p></div>'
-    if found["n_regions"] == 1:
+    if found["n_planes"] == 1:
         return f'<div class="reading one">{formulas}</div>'
     chart = both_widths(lambda width: reading_charts.coverage(found["coverage"], found["n_rows"], width), 430, 346)
     return f'<div class="reading">{formulas}<figure>{chart}</figure></div>'
@@ -92,7 +95,7 @@ def _differences(values: Sequence[float]) -> str:
 
 
 def _plane(plane: Plain, found: Plain) -> str:
-    rows = f"{data(plane['n_rows'], f'{plane['n_rows']:,}')} {'row' if plane['n_rows'] == 1 else 'rows'}"
+    rows = f"{_whole(plane['n_rows'])} {'row' if plane['n_rows'] == 1 else 'rows'}"
     said = f"{rows}, {data(plane['share'], percent(plane['share']))}"
     if plane["wrong"] is not None:
         said += f"; {data(plane['wrong'], percent(plane['wrong']))} of them wrong"
@@ -102,7 +105,8 @@ def _plane(plane: Plain, found: Plain) -> str:
 
 
 def _formula(formula: Plain) -> str:
-    parts = [f"<span><b>{text(formula['output'], 60)}</b> = {data(formula['intercept'], number(formula['intercept']))}</span>"]
+    intercept = formula["intercept"]
+    parts = [f"<span><b>{text(formula['output'], 60)}</b> = {data(intercept, number(intercept))}</span>"]
     for term in formula["terms"]:
         name = f"<bdi>{text(term['name'], 60)}</bdi>"
         name = name if term["is_number"] else f"[{name}]"
@@ -123,8 +127,8 @@ def _rows(found: Plain) -> str:
     decimals = _decimals(found["rows"])
     cards = "".join(_row(row, found["link"], largest, decimals) for row in found["rows"])
     said = (
-        "What each column adds by being where it is, compared with the mean of all rows. The numbers add up exactly: they "
-        "are the coefficients of the row’s own plane."
+        "What each column adds by being where it is and not at the mean of all rows: the coefficients of the row’s own "
+        "plane times the differences. They add up exactly."
     )
     return f'<h3 class="apart">Why these rows</h3><p class="note lead">{said}</p><div class="trio">{cards}</div>'
 
@@ -166,9 +170,9 @@ def _row(row: Plain, link: str, largest: float, decimals: int) -> str:
 def _outcome(row: Plain, link: str) -> str:
     said = f"Row {data(row['row'], str(row['row']))}"
     if row["label"] is not None:
-        chance = f", {_AFTER[link].lower()} {data(row['prediction'], percent(row['prediction']))}" if link in _AFTER else ""
-        which = "" if link == "softmax" else f" of {text(row['output'].removeprefix('logit of '), 30)}"
-        said += f": says <b>{text(row['label'], 40)}</b>{chance}{which if chance else ''}"
+        of = "" if link == "softmax" else f" of {text(row['output'].removeprefix('logit of '), 30)}:"
+        said += f": says <b>{text(row['label'], 40)}</b>"
+        said += f" (probability{of} {data(row['prediction'], percent(row['prediction']))})"
     else:
         said += f": predicts <b>{data(row['prediction'], number(row['prediction'], 4))}</b>"
     truth = row["truth"]
@@ -178,12 +182,14 @@ def _outcome(row: Plain, link: str) -> str:
 
 
 def _holds(row: Plain) -> str:
-    if row["distance"] is None:
-        return '<p class="note">This holds however the numbers move.</p>'
-    return (
-        f'<p class="note">Holds up to {data(row["distance"], number(row["distance"], 2))} spreads away, where the next '
-        "crease is.</p>"
-    )
+    far = row["distance"]
+    if far is None:
+        said = "There is no crease to cross."
+    elif far == 0:
+        said = "The row lies on a crease: this holds on one side of it."
+    else:
+        said = f"The nearest crease is {data(far, number(far, 2))} spreads away."
+    return f'<p class="note">{said}</p>'
 
 
 def adding_up(parts: Sequence[float], total: float, decimals: int) -> list[str]:
@@ -208,7 +214,14 @@ def adding_up(parts: Sequence[float], total: float, decimals: int) -> list[str]:
 
 def _pictures(found: Plain) -> str:
     parts = [_map(found["map"])] if found["map"] else []
-    parts += [_effect(effect) for effect in found["effects"]]
+    if found["effects"]:
+        shown = "".join(_effect(effect) for effect in found["effects"])
+        rows = found["effects"][0]["n_rows"]
+        said = (
+            f"Exact means over {_whole(rows)} rows, spread evenly from the lowest to the highest prediction. "
+            "Ticks: tenths of all rows."
+        )
+        parts.append(f'<div><h3>What its strongest columns do</h3>{shown}<p class="note">{said}</p></div>')
     return f'<div class="pair">{"".join(parts)}</div>' if parts else ""
 
 
@@ -219,23 +232,27 @@ def _map(found: Plain) -> str:
     chart = both_widths(lambda width: reading_charts.plane_map(named, width), 520, 346)
     if is_border:
         shares = "".join(
-            f'<li><i class="swatch k{area["class"] % reading_charts.N_COLOURS}"></i><bdi>{text(area["name"], 40)}</bdi> '
-            f"{data(area['share'], percent(area['share']))} of the area</li>"
+            f'<li><i class="swatch k{area["class"] % reading_charts.N_COLOURS}"></i>'
+            f"<bdi>{text(area['name'], 40)}</bdi>: {data(area['share'], percent(area['share']))} of the area</li>"
             for area in found["areas"]
         )
         key = f'<ul class="key">{shares}</ul>'
         n_segments = found["n_segments"]
         what = (
-            f"The border has {data(n_segments, f'{n_segments:,}')} straight pieces here. "
+            f"The border has {_whole(n_segments)} straight pieces here. "
             if n_segments
             else "Here it says the same everywhere. "
         )
     else:
         key = ""
-        what = f"Lines of {data(found['n_segments'], f'{found['n_segments']:,}')} straight pieces in all. "
+        what = f"Lines of {_whole(found['n_segments'])} straight pieces in all. "
     held = ", ".join(f"{one['column']} {one['value']}" for one in found["fixed"])
     held += f" and {counted(found['n_fixed_more'], 'more column')}" if found["n_fixed_more"] else ""
-    said = f"Computed, not sampled. All else is held at what is usual: {text(held, 500)}. " if held else "Computed, not sampled. "
+    said = (
+        f"Computed, not sampled. All else is held at what is usual: {text(held, 500)}. "
+        if held
+        else "Computed, not sampled. "
+    )
     outside = f"{found['n_outside']:,} rows lie outside. " if found["n_outside"] else ""
     dots = "Dots are rows; their other columns differ. " if found["points"] else ""
     return f"<figure><h3>{title}</h3>{chart}{key}<figcaption>{what}{said}{dots}{outside}</figcaption></figure>"
@@ -243,9 +260,5 @@ def _map(found: Plain) -> str:
 
 def _effect(found: Plain) -> str:
     chart = both_widths(lambda width: reading_charts.effect(found, width), 520, 346)
-    kinks = f"{data(found['n_kinks'], f'{found['n_kinks']:,}')} {'kink' if found['n_kinks'] == 1 else 'kinks'}"
-    rows = found["n_rows"]
-    said = f"The exact mean of {data(rows, f'{rows:,}')} rows, {kinks}; ticks: tenths of the rows."
-    title = f"Along {text(found['column'], 60)}"
-    return f"<figure><h3>{title}</h3>{chart}<figcaption>{said}</figcaption></figure>"
-
+    kinks = f"{_whole(found['n_kinks'])} {'kink' if found['n_kinks'] == 1 else 'kinks'}"
+    return f'<figure class="effect">{chart}<figcaption>{text(found["column"], 60)}: {kinks}.</figcaption></figure>'

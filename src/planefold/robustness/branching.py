@@ -16,6 +16,7 @@ from planefold.robustness.bounds import BoxBounds, Domain, linear_bounds
 from planefold.robustness.projection import SLACK, Found, shortest_move
 
 NODES_AT_ONCE = 32
+NOTHING = 1e-10  # of the margin at the point: what a bound lacks because of rounding alone
 
 
 def branch(
@@ -73,6 +74,7 @@ class _Tree:
         self.margins, self.x, self.low, self.high = margins, x, lower, upper
         self.best, self.witness = float(length(witness - x, "l2")), witness
         self.n_nodes, self.leftover = 0, math.inf
+        self.size = float(abs(margins.outputs(x[None])).max())
         none = np.zeros(margins.n_units, dtype=np.int8)
         self.heap = [_Node(key=0.0, rival=rival, known=none, decided=none) for rival in range(margins.n_outputs)]
 
@@ -113,13 +115,13 @@ class _Tree:
             assert system is not None
             key = max(node.key, float(length(point - self.x, "l2")) * (1 - SLACK))
             undecided = signs[place] == 0
-            if value.min() <= 1e-9 * max(abs(value).max(), abs(gap).max()):
+            unit = _largest(gap, undecided, NOTHING * self.size)
+            if unit is None or value.min() <= NOTHING * self.size:
                 # Nothing is lacking: the point is on the border, and its exact place is that of the tight system.
                 exact = shortest_move(*system, self.best)
                 self._meet(point if exact is None else self.x + exact)
             if key >= self.best * (1 - SLACK):
                 continue
-            unit = _largest(gap, undecided)
             if unit is None:
                 unit = self._unit_behind(bounds, int(place), point, node, undecided)
             if unit is None:
@@ -146,7 +148,7 @@ class _Tree:
         for unit in np.argsort(-wrong)[: np.count_nonzero(wrong > 0)]:
             number, start = next((number, start) for number, start, stop in self.margins.folds if start <= unit < stop)
             pair = np.array([place]), number, np.array([unit - start]), np.array([-float(node.decided[unit])])
-            found = _largest(bounds.gaps(point[None], *pair)[0], undecided)
+            found = _largest(bounds.gaps(point[None], *pair)[0], undecided, 0.0)
             if found is not None:
                 return found
         return int(undecided.argmax()) if undecided.any() else None
@@ -188,7 +190,9 @@ def _loose(system: tuple[Floats, Floats], best: float) -> Floats | None:
     return shortest_move(G, h - SLACK * best, best)
 
 
-def _largest(gaps: Floats, allowed: npt.NDArray[np.bool_]) -> int | None:
-    """Return the allowed unit that lacks most; None when no allowed one lacks anything."""
-    unit = int(np.where(allowed, gaps, -np.inf).argmax()) if allowed.any() else 0
-    return unit if allowed.any() and gaps[unit] > 1e-12 * abs(gaps).max() else None
+def _largest(gaps: Floats, allowed: npt.NDArray[np.bool_], nothing: float) -> int | None:
+    """Return the allowed unit that lacks most; None when no allowed one lacks more than nothing."""
+    if not allowed.any():
+        return None
+    unit = int(np.where(allowed, gaps, -np.inf).argmax())
+    return unit if gaps[unit] > nothing else None

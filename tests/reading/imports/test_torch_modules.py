@@ -56,11 +56,10 @@ def agree(model, shape, n_rows=6):
 def written(x):
     x = x * 2
     x[:, 0] = 1.5
-    x[:, 1, ::2].relu_()
+    x[:, 1, ::2].mul_(-3)
     x[:, 2] += x[:, 1]
-    first, second = x.chunk(2, 2)
-    first.add_(second)
-    return x
+    x[:, :, :5].add_(x[:, :, 5:])
+    return x.relu()
 
 
 def gathered(x):
@@ -401,7 +400,7 @@ def test_a_hard_sigmoid_is_read():
 
 def test_places_of_maxima_lead_nowhere():
     pooled = Function(lambda x: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2))
-    with pytest.raises(NotPiecewiseLinearError, match="choice by size|max_unpool|unsqueeze"):
+    with pytest.raises(NotPiecewiseLinearError, match="choice by size"):
         from_model(pooled, input_shape=(3, 10))
     with pytest.raises(NotPiecewiseLinearError, match="jumps"):
         from_model(Function(lambda x: x.max(1).indices), input_shape=(3,))
@@ -411,7 +410,7 @@ def test_places_of_maxima_lead_nowhere():
 def test_an_exported_program_is_read():
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
     X = np.random.default_rng(0).normal(size=(5, 3))
-    scripted = torch.export.export(model.eval(), (torch.zeros(2, 3),))
+    scripted = torch.export.export(model.eval(), (torch.zeros(1, 3),))
     np.testing.assert_allclose(from_model(scripted, input_shape=(3,)).outputs(X), from_model(model).outputs(X))
 
 

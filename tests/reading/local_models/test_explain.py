@@ -19,8 +19,9 @@ from planefold.data import load_example
 from planefold.networks.affine_builder import Builder
 from planefold.networks.affine_mlp import affine_form
 from planefold.networks.mlp import MLPSpec
+from planefold.reading.data_planes import Reading
 from planefold.reading.explain import explain
-from planefold.reading.local_models import Reading, local_models
+from planefold.reading.local_models import local_models
 from planefold.reading.models import from_model
 from planefold.reading.reach import reach
 

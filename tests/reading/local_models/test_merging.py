@@ -18,7 +18,8 @@ from planefold.core.errors import ParameterError
 from planefold.networks.affine_builder import Builder
 from planefold.networks.affine_mlp import affine_form
 from planefold.networks.mlp import MLPSpec
-from planefold.reading.local_models import Reading, local_models
+from planefold.reading.data_planes import Reading
+from planefold.reading.local_models import local_models
 from planefold.reading.merging import MergedPlanes
 
 PLAIN: dict[str, Any] = {"n_members": 1, "skip": None, "dropout": 0.0, "early_stopping": False, "random_state": 0}
@@ -85,7 +86,7 @@ def test_more_tolerance_means_fewer_planes(moons: Reading) -> None:
 def test_one_plane_is_least_squares(moons: Reading) -> None:
     design = np.column_stack([moons.rows, np.ones(moons.n_rows)])
     best, *_ = np.linalg.lstsq(design, moons.outputs, rcond=None)
-    merged = moons.merged(1)
+    merged = moons.merged(1, around=0)
     assert merged.r2 == pytest.approx(r2_score(moons.outputs, design @ best), abs=1e-4)
 
 
@@ -117,6 +118,16 @@ def test_few_planes_are_faithful_on_real_data(moons: Reading) -> None:
     X, y = load_breast_cancer(return_X_y=True)
     model = planefold.MLPClassifier((64, 64), **PLAIN, max_iter=40).fit(X, y)
     assert model.read(X).merged(10).r2 > 0.99
+
+
+def test_coefficients_say_what_the_network_does_when_asked_to(moons: Reading) -> None:
+    loose, close = moons.merged(5, around=0), moons.merged(5, around=1.0)
+    assert loose.r2 > close.r2
+    assert loose.cosine < close.cosine
+    own = moons.coefs[:, 0] * moons.scales
+    planes = (close.coefs[:, 0] * moons.scales)[close.planes]
+    cosines = [u @ v / np.linalg.norm(u) / np.linalg.norm(v) for u, v in zip(own, planes, strict=True)]
+    assert close.cosine == pytest.approx(np.average(cosines, weights=moons.counts))
 
 
 def test_labels_that_stay_are_counted(moons: Reading) -> None:
@@ -153,6 +164,7 @@ def test_new_rows_take_the_plane_of_their_region(moons: Reading) -> None:
         ({"n_planes": 2.5}, "n_planes=2.5"),
         ({"tolerance": -1.0}, "tolerance=-1.0"),
         ({"fidelity": 1.5}, "fidelity=1.5"),
+        ({"n_planes": 2, "around": -1.0}, "around=-1.0"),
     ],
 )
 def test_bad_requests_are_refused(options: dict[str, Any], words: str) -> None:

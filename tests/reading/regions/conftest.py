@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +20,7 @@ def from_layers(layers, left=0.0):
     builder = Builder((len(layers[0][0]),))
     value = builder.input
     for number, (coef, intercept) in enumerate(layers, start=1):
-        value = builder.affine(value, coef, intercept)
+        value = builder.affine(value, np.asarray(coef), intercept)
         if number < len(layers):
             value = builder.fold(value, layer=f"hidden {number}", left=left)
     return builder.finish(value)
@@ -29,18 +30,16 @@ def initialised(*widths, seed=0):
     """As PyTorch initialises it."""
     state = torch.get_rng_state()
     torch.manual_seed(seed)
-    layers = [nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True)]
+    layers = [nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairwise(widths)]
     torch.set_rng_state(state)
-    return from_layers(
-        [(one.weight.detach().double().numpy().T, one.bias.detach().double().numpy()) for one in layers]
-    )
+    return from_layers([(one.weight.detach().double().numpy().T, one.bias.detach().double().numpy()) for one in layers])
 
 
 def degenerate(kind, *widths, seed=0, left=0.0):
     """Creases that coincide, are parallel, or cross many in one point."""
     rng = np.random.default_rng(seed)
     layers = []
-    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, fan_out in pairwise(widths):
         coef, intercept = rng.normal(size=(fan_in, fan_out)), rng.normal(size=fan_out) / 2
         if kind == "zero":
             intercept[:] = 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from planefold.core.errors import ParameterError
+from planefold.networks.affine_builder import Builder
 from planefold.reading.density import count_along_lines, expected_density
 from planefold.reading.enumeration import count_regions
 
@@ -52,11 +53,19 @@ def test_the_same_seed_gives_the_same_lines(nets):
 
 
 def test_the_formula():
-    assert expected_density(10, 3) == pytest.approx(1000 / 6)
-    assert expected_density(10, 3, constant=0.5) == pytest.approx(125 / 6)
-    assert math.isfinite(expected_density(1000, 50))
-    with pytest.raises(ParameterError):
-        expected_density(0, 3)
+    assert expected_density((3, 6, 4)) == pytest.approx(1000 / 6)
+    assert expected_density((3, 10), constant=0.5) == pytest.approx(125 / 6)
+    assert math.isfinite(expected_density((50, 1000)))
+    with pytest.raises(ParameterError, match="0 hidden units"):
+        expected_density((3,))
+
+
+def test_units_of_the_preparation_are_not_hidden_units():
+    builder = Builder((2,))
+    value = builder.clipped(builder.input, -1, 1, layer="preparation", depth=0)
+    value = builder.fold(builder.affine(value, np.ones((2, 5)), np.arange(5.0)), layer="hidden 1")
+    net = builder.finish(builder.affine(value, np.ones((5, 1))))
+    assert expected_density(net) == pytest.approx(25 / 2)
 
 
 def test_one_line_has_no_standard_error(nets):

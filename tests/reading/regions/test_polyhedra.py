@@ -154,3 +154,10 @@ def test_the_volume_of_a_simplex():
     for d in (2, 3, 6):
         A, b = normalised(np.vstack([-np.eye(d), np.ones((1, d))]), np.append(np.zeros(d), 1.0))
         assert volume(A, b, np.full(d, 0.5 / d)) == pytest.approx(1 / math.factorial(d))
+
+
+def test_the_volume_of_what_is_almost_flat():
+    A, b = cube(3, 0.5)
+    b[[2, 5]] = 1e-9
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    assert volume(A @ turn, b, np.zeros(3)) == pytest.approx(2e-9, rel=1e-5)

@@ -56,9 +56,10 @@ def read_sklearn(model: Any, read: Callable[[Any], PiecewiseLinearNet]) -> Piece
 
 
 def _column_names(model: Any) -> npt.NDArray[Any]:
-    parts = [model, *(step for _, step in getattr(model, "steps", []) if not _is_nothing(step))]
-    found = (getattr(part, "feature_names_in_", None) for part in parts[:2])
-    return next((names for names in found if names is not None), np.zeros(0, dtype=object))
+    part = model
+    while not hasattr(part, "feature_names_in_") and type(part).__name__ == "Pipeline":
+        part = _first_step(part)
+    return np.asarray(getattr(part, "feature_names_in_", ()), dtype=object)
 
 
 def _read(model: Any, read: Callable[[Any], PiecewiseLinearNet]) -> PiecewiseLinearNet:
@@ -130,11 +131,22 @@ def _pipeline(model: Any, read: Callable[[Any], PiecewiseLinearNet]) -> Piecewis
     steps = [(name, step) for name, step in steps if not _is_nothing(step)]
     if not steps:
         return net
-    builder = Builder((int(_fitted(steps[0][1], "n_features_in_")),))
+    builder = Builder((_n_columns(steps[0][1]),))
     value = builder.input
     for name, step in steps:
         value = _prepared(builder, value, name, step)
     return net.after(builder.finish(value, description="the preparation"))
+
+
+def _first_step(pipeline: Any) -> Any:
+    return next((part for _, part in pipeline.steps if not _is_nothing(part)), pipeline.steps[-1][1])
+
+
+def _n_columns(step: Any) -> int:
+    """How many columns a step reads; a pipeline within one says so only where its first step does."""
+    while type(step).__name__ == "Pipeline":
+        step = _first_step(step)
+    return int(_fitted(step, "n_features_in_"))
 
 
 def _is_nothing(step: Any) -> bool:
@@ -185,9 +197,9 @@ def _scaling(step: Any, n_columns: int) -> tuple[Floats, Floats]:
     kind = type(step).__name__
     factor: Any
     if kind == "StandardScaler":
-        scale, mean = _fitted(step, "scale_"), step.mean_
+        scale = _fitted(step, "scale_")
         factor = 1.0 if scale is None else 1.0 / scale
-        shift = 0.0 if mean is None else -mean * factor
+        shift = -step.mean_ * factor if step.with_mean else 0.0  # the mean is kept even where it is not taken off
     elif kind == "RobustScaler":
         scale = _fitted(step, "scale_")
         factor = 1.0 if scale is None else 1.0 / scale
