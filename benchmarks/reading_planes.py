@@ -1,7 +1,7 @@
 """Exact regions of a plane: counts against rational arithmetic, processor time and memory against their bars, a peer.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/reading_planes.py [--only counts speed decision scale peer]
-                                   [--rounds 5] [--quick] [--json results.json]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/reading_planes.py [--rounds 5] [--quick]
+                                   [--only counts speed decision scale peer] [--json results.json]
 
 Networks with PyTorch's initialisation (`torch.manual_seed(k)`, `nn.Linear` layers in order, ReLU between, as float64),
 in the window from -1 to 1 both ways; "moons" is trained on two moons. Times are processor seconds of one process.
@@ -181,21 +181,21 @@ def scale(given: argparse.Namespace) -> tuple[bool, Any]:
     """Count in a process of its own, whose largest memory is then that of the count."""
     hidden, count = ((128, 128, 128), 20_714) if given.quick else SCALE
     program = (
-        "import resource, sys, time; sys.path.append(sys.argv[1]); import reading_planes as here\n"
+        "import sys, time; sys.path.append(sys.argv[1]); import reading_planes as here\n"
+        "from training import memory_mark\n"
         "from planefold.reading.tiles import count_regions\n"
         "net = here.net_of(here.torch_module(list(map(int, sys.argv[2:])), 0))\n"
         "count_regions(here.net_of(here.torch_module((8,), 0)), here.SQUARE)\n"
-        "memory = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "before, started = memory(), time.process_time()\n"
+        "before, started = memory_mark('VmHWM'), time.process_time()\n"
         "found = count_regions(net, here.SQUARE)\n"
-        "print(found.n_regions, found.n_tiles, time.process_time() - started, memory() - before)\n"
+        "print(found.n_regions, found.n_tiles, time.process_time() - started, memory_mark('VmHWM') - before)\n"
     )
-    if not installed("resource"):
-        print("\nscale: this system does not tell a process's largest memory, left out")
+    if not Path("/proc/self/status").is_file():
+        print("\nscale: left out, this system has no /proc/self/status")
         return True, None
     command = [sys.executable, "-c", program, str(Path(__file__).parent), *map(str, hidden)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    megabytes = int(answer[3]) / (2**20 if sys.platform == "darwin" else 2**10)
+    megabytes = int(answer[3]) / 1e6
     met = "met" if megabytes <= MEGABYTES else "MISSED"
     row = [f"2-{'-'.join(map(str, hidden))}-1", f"{int(answer[0]):,}", f"{count:,}", answer[1]]
     row += [duration(float(answer[2])), f"{megabytes:.0f} MB", f"{MEGABYTES} MB, {met}"]
@@ -244,11 +244,11 @@ def peer(given: argparse.Namespace) -> tuple[bool, Any]:
 
 
 def relucent_regions(module: Any) -> int:
-    """Count the regions of the square as relucent does: with the square as four more units of a first layer."""
+    """Count the regions of the square by relucent's search from facet to facet; without its costlier check."""
     import relucent
 
     complex_ = relucent.Complex(relucent.convert(module))
-    complex_.bfs(nworkers=1, bound=1.0, cube_mode="intersect", verbose=0)
+    complex_.bfs(nworkers=1, cube_radius=1.0, cube_mode="intersect", verify=False, verbose=0)
     return len(complex_)
 
 

@@ -5,12 +5,12 @@
 
 point       The shortest list of inequalities for the region of a point, beside a linear programme for each row (HiGHS).
 count       All regions of the box from -1 to 1: counted by subdivision, and listed by it.
-walk        The same regions from region to region, and whether they are the same; relucent's walk where it is installed.
-degenerate  Zero biases, doubled units and weights of few digits: counts beside a slow exact splitting of all cells.
+walk        From region to region, and whether they are the same; relucent's walk where it is installed.
+degenerate  Zero biases, doubled units and weights of few digits, beside a slow splitting by linear programmes.
 expected    What random lines let expect, beside the exact count.
 
 Networks are initialised as PyTorch does by default, from seed 0, and read in float64. Times are of the processor, on
-one thread, the best of the rounds. What is too slow by our own bars, or counted differently, ends the script with code 1.
+one thread, the best of the rounds. The script ends with code 1 where we are slower than our bars, or counts differ.
 """
 
 from __future__ import annotations

@@ -331,6 +331,15 @@ def test_a_grid_of_surfaces_has_a_row_for_each_unit(net, tmp_path):
     save(figure, tmp_path)
 
 
+def test_a_crease_that_two_units_share_is_drawn_for_both():
+    twins = given(([[1, -2], [1, -2]], [0.5, -1]), ([[1], [1]], [0]))
+    figure = plots.surface_grid(twins, SQUARE)
+    for ax in (figure.axes[2], figure.axes[6]):
+        ((segments,), _) = segments_of(ax)
+        assert np.allclose(np.sum(segments, axis=2), -0.5)
+        assert np.isclose(np.linalg.norm(np.diff(segments, axis=1), axis=2).sum(), 3.5 * np.sqrt(2))
+
+
 # ------------------------------------------------------------------------------------------------- studies and models
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from planefold.core.errors import ParameterError
-from planefold.reading.boundaries import boundary, class_regions
+from planefold.reading.boundaries import boundary, class_regions, contours
 from planefold.reading.lines import function, line
 from planefold.reading.plain import FORMAT, as_data, plain
 from planefold.reading.planes import planes
-from planefold.reading.study import random_net
+from planefold.reading.study import random_net, study
 
 NET = replace(random_net((2, 6, 5, 3), 0, init="normal"), link="softmax", output_names=("a", "b", "c"))
 PLANES = planes(NET, ((-2, 2), (-2, 2)))
@@ -64,7 +64,17 @@ def test_borders_and_the_areas_of_classes_come_back():
     assert np.isclose(sum(areas["area_shares"]), 1)
 
 
+def test_contours_and_studies_come_back():
+    (level,) = contours(PLANES, 0.5, output=1)
+    assert np.array_equal(np.reshape(through_json(level)["segments"], (-1, 2, 2)), level.segments)
+    found = study([(2, 3, 1), (1, 200, 200, 1)], seeds=range(2))
+    one, other = through_json(found)["architectures"]
+    assert (one["name"], one["upper"], one["n_pieces"]) == ("2-3-1", 7, found.counts[0].n_pieces.tolist())
+    assert int(other["upper"]) == found.counts[1].bounds.upper
+
+
 def test_what_json_does_not_know_becomes_text():
+    assert plain(2**60) == "1152921504606846976"
     assert plain({"a": (np.float64("nan"), np.bool_(True)), "b": np.array([np.inf, 1])}) == {
         "a": ["nan", True],
         "b": ["inf", 1.0],

@@ -28,6 +28,7 @@ COMMANDS = {
     "train": ("planefold.cli.train", "train"),
     "predict": ("planefold.cli.predict", "predict"),
     "report": ("planefold.cli.report", "report"),
+    "read": ("planefold.cli.read", "read"),
     "inspect": ("planefold.cli.inspect", "inspect"),
     "examples": ("planefold.cli.examples", "examples"),
 }
@@ -38,6 +39,7 @@ HELP = """Neural networks on tables: trained in one line, told when something is
 a table to try:         planefold examples diabetes --holdout new.csv
 train, judge, report:   planefold train diabetes.csv --target progression
 predict new rows:       planefold predict diabetes.fold new.csv
+see why, exactly:       planefold read diabetes.fold new.csv --row 1
 """
 
 

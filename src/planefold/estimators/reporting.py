@@ -61,7 +61,7 @@ def judge(model: BaseMLP, X: Any, y: Any, *, train: tuple[Any, Any] | None = Non
     Costs one prediction of the rows and, with ``train``, one gradient boosting on the model's own inputs.
     """
     X, y = take_target(X, y, model.encoder_)
-    truth = _comparable(model, read_target(y))
+    truth = comparable(model, read_target(y))
     task = task_of(model)
     predicted = model.predict(X)
     proba = model.predict_proba(X) if isinstance(model, MLPClassifier) else None
@@ -70,7 +70,7 @@ def judge(model: BaseMLP, X: Any, y: Any, *, train: tuple[Any, Any] | None = Non
         X_train, y_train = take_target(*train, model.encoder_)
         inputs = [np.asarray(_dense(model._encode(model._read(part, reset=False)))) for part in (X_train, X)]
         baselines = fit_baselines(
-            task=task, X_train=inputs[0], y_train=_comparable(model, read_target(y_train)), X_test=inputs[1],
+            task=task, X_train=inputs[0], y_train=comparable(model, read_target(y_train)), X_test=inputs[1],
             random_state=0,
         )  # fmt: skip
     classes = list(model.classes_) if isinstance(model, MLPClassifier) else None
@@ -161,14 +161,14 @@ def _read(model: BaseMLP, X: Any, y: Any, evaluation: Evaluation, rows: Any) -> 
     from planefold.reports.reading_data import reading_data
 
     numbers = np.arange(1, evaluation.n_rows + 1) if rows is None else np.asarray(rows)
-    worst = np.flatnonzero(numbers == evaluation.worst_rows[0].row)[:1] if evaluation.worst_rows else []
+    worst = np.flatnonzero(numbers == evaluation.worst_rows[0].row)[:1] if evaluation.worst_rows else np.empty(0, int)
     spaced = np.linspace(0, len(numbers) - 1, min(len(numbers), MAX_ROWS_READ)).round().astype(np.int64)
     chosen = np.union1d(spaced, worst).astype(np.int64)
     try:
         read = reading_data(
             model,
             pick(model._read(X), chosen),
-            _comparable(model, read_target(y))[chosen],
+            comparable(model, read_target(y))[chosen],
             numbers=numbers[chosen].tolist(),
             worst=int(np.searchsorted(chosen, worst[0])) if len(worst) else None,
         )
@@ -177,7 +177,7 @@ def _read(model: BaseMLP, X: Any, y: Any, evaluation: Evaluation, rows: Any) -> 
     return read | {"n_judged": evaluation.n_rows}
 
 
-def _comparable(model: BaseMLP, y: Any) -> Any:
+def comparable(model: BaseMLP, y: Any) -> Any:
     """Bring targets to the type of the model's own, where another file has them in a different one.
 
     A column of 0 and 1 is read as whole numbers, as decimals where one is written 1.0, and as texts where one

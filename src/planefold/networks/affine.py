@@ -29,7 +29,7 @@ Signs = npt.NDArray[np.int8]
 # A matrix with fewer entries than this share of its size is kept sparse, if it is not small anyway.
 SPARSE_BELOW = 0.1
 SMALL = 4096
-VALUES_AT_ONCE = 2**24  # numbers per piece of rows, 128 MiB
+VALUES_AT_ONCE = 2**22  # numbers per piece of rows, 32 MiB; with larger pieces sparse matrices are slower
 
 
 class Blocks:
@@ -354,9 +354,9 @@ class PiecewiseLinearNet:
                 result[piece, start:stop] = np.sign(z)
         return result
 
-    def _pieces(self, n_rows: int) -> Iterator[slice]:
+    def _pieces(self, n_rows: int, per_row: int = 1) -> Iterator[slice]:
         widest = max([self.n_inputs, *(node.n_units for node in self.nodes)])
-        step = max(1, VALUES_AT_ONCE // (4 * widest))
+        step = max(1, VALUES_AT_ONCE // (4 * widest * per_row))
         return (slice(start, start + step) for start in range(0, n_rows, step))
 
     # ---------------------------------------------------------------------------------------------- the planes of it
@@ -382,8 +382,7 @@ class PiecewiseLinearNet:
         coefs = np.empty((n_regions, n_chosen, self.n_inputs))
         intercepts = np.empty((n_regions, n_chosen))
         places = {number: (start, stop) for number, start, stop in self.folds}
-        for piece in self._pieces(n_regions * n_chosen):
-            regions = slice(piece.start // n_chosen, -(-piece.stop // n_chosen))
+        for regions in self._pieces(n_regions, max(1, n_chosen)):
             here = patterns[regions]
             gradients: dict[int, Floats] = {len(self.nodes): np.tile(np.eye(self.n_outputs)[chosen], (len(here), 1))}
             constant = np.zeros(len(here) * n_chosen)

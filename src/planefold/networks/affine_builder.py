@@ -74,14 +74,15 @@ class Builder:
         self, value: Value, matrix: Matrix, bias: npt.ArrayLike | None = None, shape: Sequence[int] | None = None
     ) -> Value:
         """Return ``value @ matrix + bias``; ``matrix`` is (size, n_units)."""
-        apart = sum(n_nonzero(old) for old in value.terms.values() if old is not None) + n_nonzero(matrix)
-        too_many = sum(_most_entries(old, matrix) for old in value.terms.values()) > max(apart, ENTRIES_TO_TRY)
-        products = {} if too_many else _products(value, matrix)
-        if too_many or apart < sum(map(n_nonzero, products.values())):
-            value = self.node(value)  # a bottleneck: its two sides are less than their product
-            products = _products(value, matrix)
-        terms = {source: compact(product) for source, product in products.items()}
-        moved = (value.bias[None] @ matrix)[0]
+        with np.errstate(invalid="ignore"):  # weights that are not finite are refused at the end, by name
+            apart = sum(n_nonzero(old) for old in value.terms.values() if old is not None) + n_nonzero(matrix)
+            too_many = sum(_most_entries(old, matrix) for old in value.terms.values()) > max(apart, ENTRIES_TO_TRY)
+            products = {} if too_many else _products(value, matrix)
+            if too_many or apart < sum(map(n_nonzero, products.values())):
+                value = self.node(value)  # a bottleneck: its two sides are less than their product
+                products = _products(value, matrix)
+            terms = {source: compact(product) for source, product in products.items()}
+            moved = (value.bias[None] @ matrix)[0]
         n_units = matrix.shape[1]
         return Value(
             terms=terms,

@@ -159,7 +159,7 @@ def _row(axes: list[Any], found: Planes, units: Units, unit: int, colour: str) -
     on = _means(found, before) > 0
     faces = np.where(on[:, None], np.array(tint(colour, 0.75)), np.array(tint(colour, 0.22)))
     for ax, heights in zip(axes, (before, after), strict=False):
-        _patches(ax, found, heights, faces, lines=np.flatnonzero(found.edge_units == unit))
+        _patches(ax, found, heights, faces, lines=_crease(found, before))
         _space(ax, found, np.concatenate([before, after]))
 
 
@@ -171,7 +171,8 @@ def _row_of_sum(axes: list[Any], found: Planes, parts: list[Part], part: Part | 
         return
     flat, solid = axes
     draw_values(flat, found, part.values, shades)
-    draw_segments(flat, found.vertices[found.edges[(found.edge_units == part.unit) & (part.unit >= 0)]], INK, width=1.4)
+    if part.unit >= 0:
+        draw_segments(flat, found.vertices[found.edges[_crease(found, part.values)]], INK, width=1.4)
     frame(flat, found)
     flat.set(xlabel="", ylabel="")
     flat.tick_params(labelsize=7)
@@ -212,6 +213,14 @@ def _contours(ax: Axes, found: Planes, output: int) -> None:
             )  # fmt: skip
     frame(ax, found)
     ax.set_title("contour lines", fontsize=9.5)
+
+
+def _crease(found: Planes, sums: Floats) -> npt.NDArray[np.int64]:
+    """Return the edges on which a unit folds; an edge that several units share is named after only one of them."""
+    level = np.abs(sums) <= 1e-9 * np.abs(sums).max()
+    sides = np.append(_means(found, np.where(level, 0.0, sums)), np.nan)[found.edge_regions]  # nan is outside
+    parts = (np.sign(sides[:, 0]) != np.sign(sides[:, 1])) & ~np.isnan(sides).any(axis=1)
+    return np.flatnonzero(level[found.edges].all(axis=1) & parts)
 
 
 def _means(found: Planes, values: Floats) -> Floats:
@@ -270,6 +279,8 @@ def _shade(polygons: Floats, light: Floats) -> Floats:
 
 
 def _space(ax: Any, found: Planes, heights: Floats) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     low, high = found.window.min(axis=0), found.window.max(axis=0)
     bottom, top = float(heights.min()), float(heights.max())
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(bottom, top if top > bottom else bottom + 1))
@@ -280,6 +291,7 @@ def _space(ax: Any, found: Planes, heights: Floats) -> None:
         axis._axinfo["grid"].update(color="#DDDDDD", linewidth=0.5)
     ax.tick_params(labelsize=6.5, pad=-3)
     ax.locator_params(nbins=4)
+    ax.yaxis.set_major_locator(MaxNLocator(4, prune="lower"))  # the corner has its number from the other axis
     ax.set_in_layout(False)  # whose sizes the layout gets wrong in three dimensions
 
 

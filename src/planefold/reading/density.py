@@ -64,7 +64,7 @@ class LineCounts:
         r"""How many activation regions the box has if the creases lie as independent random hyperplanes would.
 
         An estimate, not a bound. On networks as they are initialised it was within 15 % of the exact count with 2 and 3
-        inputs, and up to 7 times too high with 4 to 8 (see ``benchmarks/reading_regions.py``).
+        inputs, and up to 4 times too high with 4 to 8 (see ``benchmarks/reading_regions.py``).
 
         Notes
         -----

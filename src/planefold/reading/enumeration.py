@@ -25,8 +25,8 @@ from planefold.reading.walk import Walk, walk
 METHODS = ("auto", "subdivision", "walk")
 # Beyond, a region has so many corners (13 of its own in 8 dimensions) that walking is the better way.
 SUBDIVISION_UP_TO = 8
-# Room for corners and edges.
-BYTES_AT_MOST = 2**30
+# Room for corners and edges; while these are cut, some four times as much is needed.
+BYTES_AT_MOST = 2**29
 # Affine maps that differ by less than this share of the largest coefficients are one.
 SAME_MAP = 1e-9
 
@@ -286,7 +286,7 @@ class _Task:
         # About as many corners as the limit allows: measured are 1 for each region in 2 dimensions, up to 13 in 8.
         wanted = self.limit * 2 ** (d / 2)
         # A corner has d coordinates and d creases, and about d / 2 + 2 edges of d - 1 creases.
-        room = BYTES_AT_MOST // (12 * d + 8 + (d / 2 + 2) * (4 * d + 12))
+        room = BYTES_AT_MOST // (10 * d + 8 + (d / 2 + 2) * (2 * d + 16))
         room = min(room, wanted)
         if 2**d > room:
             if self.method == "auto":

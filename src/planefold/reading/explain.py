@@ -79,7 +79,7 @@ class Border:
     @property
     def exact(self) -> bool:
         """Whether the two meet."""
-        return bool(self.upper - self.lower <= 1e-9 * max(1.0, self.lower))
+        return self.lower == self.upper or bool(self.upper - self.lower <= 1e-9 * self.upper)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -371,7 +371,7 @@ def _border(
 
 def _searched(reading: Reading, x: Floats, which: int, distance: float, time_limit: float) -> Border:
     """Look for the nearest other decision beyond the region."""
-    from planefold.robustness.certify import distance as distance_of  # only here: it takes its time to import
+    from planefold.robustness.certify import distance as distance_of
 
     offsets = reading.outcome.offsets
     net = reading.net
@@ -381,4 +381,4 @@ def _searched(reading: Reading, x: Floats, which: int, distance: float, time_lim
         net = net.with_outputs(np.eye(net.n_outputs), -offsets)
     steps = np.diag(reading.scales)[reading.columns.are_numbers]
     found = distance_of(net.restricted(x, steps), np.zeros(len(steps)), norm="l2", time_limit=time_limit)
-    return Border(lower=max(distance, float(found.lower)), upper=float(found.upper))
+    return Border(lower=min(max(distance, found.lower), found.upper), upper=found.upper)

@@ -10,10 +10,11 @@ import numpy as np
 
 from planefold.core.errors import ParameterError
 from planefold.networks.affine import PiecewiseLinearNet
-from planefold.reading.boundaries import Boundary, ClassRegions
+from planefold.reading.boundaries import Boundary, ClassRegions, Contour
 from planefold.reading.certificate import Certificate
 from planefold.reading.line_records import Line
 from planefold.reading.planes import Planes
+from planefold.reading.study import Study
 
 #: The version of the layout; it changes when a key changes its meaning or goes.
 FORMAT = 1
@@ -24,7 +25,7 @@ def as_data(record: Any, *, limit: int = 20_000) -> dict[str, Any]:
 
     Parameters
     ----------
-    record : Planes, Line, Boundary or ClassRegions
+    record : Planes, Line, Boundary, ClassRegions, Contour or Study
     limit : int
         Of planes: how many regions at most, the largest first.
 
@@ -34,7 +35,7 @@ def as_data(record: Any, *, limit: int = 20_000) -> dict[str, Any]:
         ``json.dumps(..., allow_nan=False)`` writes it. Numbers are as exact as in the record: what JSON reads back is
         the same float64. An infinite number is the text "inf" or "-inf". All layouts have
 
-        * "format": 1, and "kind": "planes", "line", "boundary" or "class_regions".
+        * "format": 1, and "kind": "planes", "line", "boundary", "class_regions", "contour" or "study".
 
         "planes": what :meth:`Planes.as_dict` gives, "network" and "certificate": "window" [[u, v], ...]
         counter-clockwise, "origin" and "directions" in input space, "vertices" [[u, v], ...], "values"
@@ -52,6 +53,11 @@ def as_data(record: Any, *, limit: int = 20_000) -> dict[str, Any]:
 
         "class_regions": "polygons" [[[u, v], ...], ...], "classes" and "component" per polygon, "n_regions"
         (connected decision regions), "areas" per component, "area_shares" per class.
+
+        "contour": "level", "segments" and "regions" of an output that is above the level on their left.
+
+        "study": "window", "init", "seeds" and "architectures" [{"name", "architecture", "n_multiplications",
+        "n_parameters", "upper" (a text beyond 2**53), "n_regions" [seed], "n_pieces" [seed]}, ...].
 
         "network": "inputs" and "outputs" (names), "link", "description", and "units" [{"name", "depth"}, ...].
         "certificate": "exact", "says" in words, "largest_zero", "smallest_nonzero", "n_rational".
@@ -104,6 +110,22 @@ def _class_regions(found: ClassRegions) -> dict[str, Any]:
     }
 
 
+def _contour(contour: Contour) -> dict[str, Any]:
+    return {"kind": "contour", **{name: plain(getattr(contour, name)) for name in ("level", "segments", "regions")}}
+
+
+def _study(study: Study) -> dict[str, Any]:
+    fields = ("name", "architecture", "n_multiplications", "n_parameters", "n_regions", "n_pieces")
+    return {
+        "kind": "study",
+        **{name: plain(getattr(study, name)) for name in ("window", "init", "seeds")},
+        "architectures": [
+            {**{name: plain(getattr(one, name)) for name in fields}, "upper": plain(one.bounds.upper)}
+            for one in study.counts
+        ],
+    }
+
+
 def _network(source: PiecewiseLinearNet) -> dict[str, Any]:
     return {
         "inputs": list(source.input_names) or [f"x{place}" for place in range(source.n_inputs)],
@@ -139,6 +161,8 @@ def plain(value: Any) -> Any:
         return [plain(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, int) and abs(value) > 2**53:  # what a browser reads numbers as holds no more
+        return str(value)
     return value
 
 
@@ -146,4 +170,6 @@ _KINDS: dict[type, Callable[[Any], dict[str, Any]]] = {
     Line: _line,
     Boundary: _boundary,
     ClassRegions: _class_regions,
+    Contour: _contour,
+    Study: _study,
 }

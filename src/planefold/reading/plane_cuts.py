@@ -9,17 +9,20 @@ one of them decides holds for its neighbours, so parallel, coincident and crowde
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from planefold.networks.affine import Blocks, Floats, PiecewiseLinearNet, Signs
+from planefold.core.errors import DataError
+from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs, n_entries
 from planefold.reading.certificate import Certificate
 from planefold.reading.polygons import grouped
 from planefold.reading.rational import ExactNet, InconsistentSignsError, Line, Point, crossing, line_through
-from planefold.reading.signs import CANCELLED, SignJudge
+from planefold.reading.rounding import Rounding
+from planefold.reading.signs import OFF, SignJudge
 
 Ints = npt.NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
@@ -33,7 +36,7 @@ RECENT = 2048  # edges that are looked at one by one, before they are looked thr
 TINY = 1e-300  # a sum that is not zero, and too small for a float
 # A crease that meets an edge at so small an angle that rounding would move the vertex by more than 1e-11 of the window.
 GRAZING = 1e-5
-RATIONAL_WORK = 20_000_000  # multiplications in rationals at most, a few seconds
+RATIONAL_WORK = 20_000_000  # multiplications in rationals at most, about two seconds
 STEP_OF_WORK = 500  # what a pass costs besides, in multiplications
 
 
@@ -154,6 +157,13 @@ def subdivide(
     snap : bool
         Take creases that differ by no more than rounding for one.
 
+    Raises
+    ------
+    RegionLimitError
+        If there are more regions than allowed, or than there is memory for.
+    DataError
+        If the network's numbers are of such different sizes that nothing can be told in floating point.
+
     Notes
     -----
     Each vertex is evaluated from its coordinates once; along an edge, values are interpolated within one fold only, so
@@ -166,15 +176,18 @@ def subdivide(
     """
     whole = source if source is not None else (net, np.zeros(2), np.eye(2))
     exact = ExactNet(*whole)
-    if not snap:
-        try:
-            return _Cutter(net, start, exact, max_regions, snap=False, work=RATIONAL_WORK).run()
-        except _OutOfWorkError:
-            pass  # so many zeros are no accident: the tolerance decides, and the certificate says by which gap
+    # So many zeros that there is no time for all of them are no accident: the tolerance decides then, and the
+    # certificate says by which gap. Should the signs that it gives contradict each other, time is no object.
+    for as_one, work in ((True, RATIONAL_WORK),) if snap else ((False, RATIONAL_WORK), (True, RATIONAL_WORK)):
+        with suppress(_OutOfWorkError, InconsistentSignsError):
+            return _Cutter(net, start, exact, max_regions, snap=as_one, work=work).run()
     try:
-        return _Cutter(net, start, exact, max_regions, snap=True, work=RATIONAL_WORK).run()
-    except InconsistentSignsError:
         return _Cutter(net, start, exact, max_regions, snap=False, work=math.inf).run()
+    except InconsistentSignsError:
+        raise DataError(
+            f"{net.description}: its numbers are of such different sizes that rounding hides where its creases are",
+            hint="bring inputs and weights to similar sizes, or look at a smaller window",
+        ) from None
 
 
 class _OutOfWorkError(Exception):
@@ -201,7 +214,10 @@ class _Cutter:
         self.buffers: dict[str, Floats] = {}
         self.judge = SignJudge(self.exact_sums, snap=snap)
         self.work_left = work
+        # Multiplications up to each node, in rationals.
+        self.costs = np.cumsum([sum(map(n_entries, node.matrices)) for node in exact.net.nodes])
         self.width = float(np.ptp(start.corners, axis=0).max())
+        self.rounding = Rounding(net, np.abs(start.corners).max(axis=0))
         # What is known in rationals.
         self._points: dict[int, Point] = {}
         self._lines: dict[tuple[int, int], Line] = {}
@@ -225,19 +241,21 @@ class _Cutter:
             self._begin_blocks(blocks, n_seen, done)
             n_seen = self.n_vertices
             z = self._buffer("sums", n_seen, stop - first)
-            row, cancelling = 0, np.zeros(stop - first)
+            for node in range(done, number):
+                self.rounding.after(node, blocks)
+                for values in blocks:
+                    for _ in self.net.steps(values, node, node + 1):
+                        pass
+            off, row = self.rounding.after(number, blocks), 0
             for values in blocks:
-                for _ in self.net.steps(values, done, number):
-                    pass
-                cancelling = np.maximum(cancelling, _magnitudes(self.net, values, number))
                 sums = self.net.sums(values, number)
                 z[row : row + len(sums)] = sums
                 row += len(sums)
                 values[number + 1] = fold(sums)
                 self.net.forget(values, number)
             done = number + 1
-            scale = np.maximum(np.maximum(z[:n_seen].max(axis=0), -z[:n_seen].min(axis=0)), CANCELLED * cancelling)
-            self._cut(z, scale, first)
+            largest = np.maximum(z[:n_seen].max(axis=0), -z[:n_seen].min(axis=0))
+            self._cut(z, np.maximum(largest, OFF * off), first)
         return Subdivision(
             vertices=self.vertices[: self.n_vertices].copy(),
             edges=self.edges[:, : self.n_edges].copy(),
@@ -328,7 +346,7 @@ class _Cutter:
         key = vertex, fold
         if key not in self._sums:
             self._sums[key] = self.exact.fractions_at(self._point(vertex), number)
-            self.work_left -= STEP_OF_WORK + self.net.n_multiplications
+            self.work_left -= STEP_OF_WORK + self.costs[number]
         numbers, divisor = self._sums[key]
         found = numbers[unit - first]
         return found / divisor or float((found > 0) - (found < 0)) * TINY
@@ -349,7 +367,7 @@ class _Cutter:
             fold, number, first = self._fold_of(unit)
             if (fold, within) not in self._maps:
                 self._maps[fold, within] = self.exact.maps_of(self._pattern(within, fold), number)
-                self.work_left -= 3 * (STEP_OF_WORK + self.net.n_multiplications)
+                self.work_left -= 3 * (STEP_OF_WORK + self.costs[number])
             a, b, c = self._maps[fold, within][:, unit - first]
             self._lines[key] = a, b, c
         return self._lines[key]
@@ -583,15 +601,3 @@ def corners_of_regions(edges: Ints, n_regions: int) -> tuple[Ints, Ints]:
     inside = np.flatnonzero(regions >= 0)
     order, starts = grouped(regions[inside], n_regions)
     return vertices[inside[order]], starts
-
-
-def _magnitudes(net: PiecewiseLinearNet, values: dict[int, Floats], number: int) -> Floats:
-    """Return what each unit's sum would be if nothing cancelled, at most, (n_units,)."""
-    node = net.nodes[number]
-    total = np.abs(node.bias)
-    for source, matrix in zip(node.sources, node.matrices, strict=True):
-        largest = np.abs(values[source]).max(axis=0)[None]
-        if matrix is not None:
-            largest = largest @ (Blocks(np.abs(matrix.blocks)) if isinstance(matrix, Blocks) else abs(matrix))
-        total = total + largest[0]
-    return total

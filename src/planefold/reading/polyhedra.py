@@ -303,7 +303,7 @@ def chebyshev(A: Floats, b: Floats) -> tuple[Floats | None, float]:
 
 
 def bounding_box(A: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """Find the smallest box around it, ``(lower, upper)``; infinite where it has no end. A linear programme for each side."""
+    """Find the smallest box around it, ``(lower, upper)``; infinite where it has no end. By linear programmes."""
     d = A.shape[1]
     sides = np.empty((2, d))
     for axis in range(d):

@@ -14,8 +14,9 @@ from planefold.reading.certificate import TOLERANCE, Certificate
 # Rounding leaves about 1e-15 of a sum that is zero, and genuine sums were never seen below 1e-9 of the unit's size.
 # What lies between these two shares is therefore in doubt, and decided in rationals.
 SURELY_ZERO, SURELY_NOT = 1e-13, 1e-10
-# A unit whose sums cancel (huge weights, a window far from the origin) is measured by what cancels, times this.
-CANCELLED = 1e-2
+# A unit whose sums cancel (huge weights, a window far from the origin) is measured by this times its rounding error, so
+# that the error is below the tolerance.
+OFF = 5e13
 ROWS_OF = 2**18  # numbers per piece, which stays in the cache
 
 # Sums of unit numbers at vertex numbers, with exact signs: of as many as there is time for, the first ones.

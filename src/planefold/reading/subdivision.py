@@ -19,6 +19,7 @@ from planefold.reading.certificate import TOLERANCE
 
 Ints = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int32]
+Names = npt.NDArray[np.int16] | npt.NDArray[np.int32]  # of creases
 Hashes = npt.NDArray[np.uint64]
 
 
@@ -48,53 +49,47 @@ class BoxComplex:
 
     points: Floats
     edges: Numbers
-    corner_zeros: Numbers
-    edge_zeros: Numbers
+    corner_zeros: Names
+    edge_zeros: Names
     corner_hashes: Hashes
     edge_hashes: Hashes
     keys: Hashes
     smallest_nonzero: float
     finished: bool
 
-    def rising(self) -> tuple[Ints, npt.NDArray[np.int8]]:
-        """Edges that go up from each corner, by which of its creases they leave.
-
-        Returns
-        -------
-        up : int ndarray of shape (n_corners, d, 2)
-            Edge numbers; -1 where there is none.
-        counts : int8 ndarray of shape (n_corners, d)
-        """
-        n_corners, d = self.points.shape
+    def _rising_places(self) -> Ints:
+        """Where each edge goes up from: ``d`` times the corner, plus which of its creases it leaves."""
+        d = self.points.shape[1]
         # A direction in which no two corners of an edge are equally high.
         heights = self.points @ np.random.default_rng(0).normal(size=d)
-        goes_up = heights[self.edges[:, 0]] < heights[self.edges[:, 1]]
-        lowest = np.where(goes_up, self.edges[:, 0], self.edges[:, 1])
-        left = self.corner_zeros.sum(axis=1)[lowest] - self.edge_zeros.sum(axis=1)
-        slot = (self.corner_zeros[lowest] == left[:, None]).argmax(axis=1)
-        place = lowest.astype(np.int64) * d + slot
-        counts = np.bincount(place, minlength=n_corners * d)
-        order = np.argsort(place, kind="stable")
-        starts = np.cumsum(counts) - counts
-        up = np.full((n_corners * d, 2), -1, dtype=np.int64)
-        which = np.arange(len(place)) - starts[place[order]]
-        up[place[order], which] = order
-        return up.reshape(n_corners, d, 2), counts.astype(np.int8).reshape(n_corners, d)
+        lowest = np.where(heights[self.edges[:, 0]] < heights[self.edges[:, 1]], self.edges[:, 0], self.edges[:, 1])
+        left = self.corner_zeros.sum(axis=1, dtype=np.int32)[lowest] - self.edge_zeros.sum(axis=1, dtype=np.int32)
+        return lowest.astype(np.int64) * d + (self.corner_zeros[lowest] == left[:, None]).argmax(axis=1)
 
     def n_cells(self) -> int:
         """Count the regions: each has one lowest corner, and one edge up from there for each crease of the corner."""
-        return int(self.rising()[1].astype(np.int64).prod(axis=1).sum())
+        n_up = np.bincount(self._rising_places(), minlength=self.points.size).astype(np.int16)
+        return int(n_up.reshape(self.points.shape).prod(axis=1, dtype=np.int64).sum())
+
+    def _rising(self) -> tuple[Ints, Ints]:
+        """Edges that go up from each corner by which of its creases they leave, (n_corners, d, 2), and how many."""
+        places = self._rising_places()
+        n_up = np.bincount(places, minlength=self.points.size)
+        order = np.argsort(places, kind="stable")
+        up = np.full((self.points.size, 2), -1, dtype=np.int64)
+        up[places[order], np.arange(len(order)) - (np.cumsum(n_up) - n_up)[places[order]]] = order
+        return up.reshape(*self.points.shape, 2), n_up.reshape(self.points.shape)
 
     def cells(self) -> tuple[Floats, Hashes]:
         """A point inside each region (n_regions, d), and the hash of its sides."""
-        up, counts = self.rising()
+        up, counts = self._rising()
         corners, edges = _choices(up, counts, range(self.points.shape[1]))
         inside = (self.points[corners] + sum(self._far_end(corners, edge) for edge in edges)) / (len(edges) + 1)
         return inside, self._hash_of(corners, edges)
 
     def walls(self, hashes: Hashes) -> tuple[Ints, Ints]:
         """Walls between regions, given the regions' hashes: pairs of regions (n_walls, 2), and the units between."""
-        up, counts = self.rising()
+        up, counts = self._rising()
         n_units = len(self.keys) - 2 * self.points.shape[1]
         order = np.argsort(hashes)
         pairs, units = [], []
@@ -135,7 +130,7 @@ class BoxComplex:
 
 
 def _choices(
-    up: Ints, counts: npt.NDArray[np.int8], slots: range | list[int], usable: npt.NDArray[np.bool_] | None = None
+    up: Ints, counts: Ints, slots: range | list[int], usable: npt.NDArray[np.bool_] | None = None
 ) -> tuple[Ints, list[Ints]]:
     """All ways to take one rising edge for each slot: the corners, and for each slot the edges."""
     chosen = list(slots)
@@ -143,7 +138,7 @@ def _choices(
     corners = np.flatnonzero(possible if usable is None else possible & usable)
     edges: list[Ints] = []
     for slot in chosen:
-        n_ways = counts[corners, slot].astype(np.int64)
+        n_ways = counts[corners, slot]
         way = np.arange(n_ways.sum()) - np.repeat(np.cumsum(n_ways) - n_ways, n_ways)
         corners = np.repeat(corners, n_ways)
         edges = [np.repeat(edge, n_ways) for edge in edges]
@@ -195,14 +190,15 @@ class _Cutter:
         bits = (np.arange(2**d)[:, None] >> np.arange(d)) & 1
         self.points = np.where(bits, upper, lower)
         # Corner zeros: the side of the box in each input.
-        self.corner_zeros = (net.n_units + 2 * np.arange(d) + bits).astype(np.int32)
+        kind = np.int16 if net.n_units + 2 * d < 2**15 else np.int32
+        self.corner_zeros: Names = (net.n_units + 2 * np.arange(d) + bits).astype(kind)
         edges, zeros = [], []
         for axis in range(d):
             low = np.flatnonzero(bits[:, axis] == 0)
             edges.append(np.column_stack([low, low | 1 << axis]))
             zeros.append(np.delete(self.corner_zeros[low], axis, axis=1))
         self.edges = np.concatenate(edges).astype(np.int32)
-        self.edge_zeros = np.concatenate(zeros).reshape(len(self.edges), d - 1)
+        self.edge_zeros: Names = np.concatenate(zeros).reshape(len(self.edges), d - 1)
         inside = self.keys[net.n_units :, 1].sum(dtype=np.uint64)
         self.corner_hashes = inside - self.keys[self.corner_zeros, 1].sum(axis=1, dtype=np.uint64)
         self.edge_hashes = inside - self.keys[self.edge_zeros, 1].sum(axis=1, dtype=np.uint64)
@@ -234,7 +230,8 @@ class _Cutter:
             if smallest <= TOLERANCE * largest:
                 raise NotGenericError
             self.smallest_nonzero = min(self.smallest_nonzero, smallest / largest)
-            if len(self.points) > max_corners or (deadline is not None and time.monotonic() > deadline):
+            n_cut = int(np.count_nonzero((z > 0)[self.edges[:, 0]] != (z > 0)[self.edges[:, 1]]))
+            if len(self.points) + n_cut > max_corners or (deadline is not None and time.monotonic() > deadline):
                 return False
             sums = self._cut(int(unit), z, sums)
         return True
@@ -268,13 +265,11 @@ class _Cutter:
         self.edge_hashes = np.concatenate([self.edge_hashes, rest_hashes, cut_hashes])
         return sums
 
-    def _through_faces(
-        self, new: Numbers, hashes: Hashes, zeros: Numbers, unit: int
-    ) -> tuple[Numbers, Numbers, Hashes]:
+    def _through_faces(self, new: Numbers, hashes: Hashes, zeros: Names, unit: int) -> tuple[Numbers, Names, Hashes]:
         """Pair the cut edges of each face; each face that is cut has two of them."""
         n_cut, n_slots = zeros.shape
         if not n_slots:
-            return np.zeros((0, 2), np.int32), np.zeros((0, 0), np.int32), np.zeros(0, np.uint64)
+            return np.zeros((0, 2), np.int32), zeros[:0], hashes[:0]
         # From an edge, a face is reached by leaving one of its creases to one side; the box is left inwards only.
         faces = np.stack([hashes[:, None] + self.keys[zeros, side] for side in (0, 1)])
         exists = np.stack([zeros < self.n_units, np.ones_like(zeros, dtype=np.bool_)])
@@ -292,5 +287,5 @@ class _Cutter:
         return ends, left, faces[first]
 
 
-def _with(zeros: Numbers, unit: int) -> Numbers:
-    return np.concatenate([zeros, np.full((len(zeros), 1), unit, dtype=np.int32)], axis=1)
+def _with(zeros: Names, unit: int) -> Names:
+    return np.concatenate([zeros, np.full((len(zeros), 1), unit, dtype=zeros.dtype)], axis=1)

@@ -48,8 +48,8 @@ def coverage(points: Sequence[Sequence[float]], n_rows: int, width: int) -> str:
     parts.append(label((left + x.stop) / 2, bottom + 38, f"Largest planes{', log scale' if log else ''}", "axis",
                        anchor="middle"))  # fmt: skip
     parts.append(label(0, 14, "Rows that they hold", "axis"))
-    half = next((int(n) for n, share in points if share >= 0.5), int(last))
-    desc = f"{n_rows:,} rows; the {half:,} largest planes hold {percent(dict(map(tuple, points))[half])} of them."
+    half, share = next(((int(n), share) for n, share in points if share >= 0.5), (int(last), 1.0))
+    desc = f"{n_rows:,} rows; the {half:,} largest planes hold {percent(share)} of them."
     return svg(width, height, "".join(parts), title="Share of rows that the largest planes hold", desc=desc)
 
 

@@ -14,10 +14,10 @@ from planefold.reading.border_tiles import UNDECIDED, Window, border_tiles
 from planefold.reading.boundaries import boundary, class_regions, contours
 from planefold.reading.local_models import Reading
 from planefold.reading.planes import planes
-from planefold.reading.slices import around, usual_row
+from planefold.reading.slices import usual_row, usual_window
 from planefold.reading.windows import window_corners
 from planefold.reports import outlines
-from planefold.reports.numbers import number
+from planefold.reports.numbers import MINUS
 from planefold.reports.svg import nice_ticks
 
 MAX_CLASSES = 12
@@ -25,7 +25,6 @@ MAX_POINTS = 300
 MAX_REGIONS = 100_000  # in all tiles together: about three seconds
 N_LEVELS = 3
 GRID = 48  # points across and up at which a place for a name is looked for
-USUAL = (0.01, 0.99)
 MAX_FIXED = 8
 SAME_PLACE, SAME_WAY = 1e-8, 1e-6  # as shares of the window
 MOST_WORK = 150_000_000  # units times weights: bounds of the tiles take a second
@@ -46,16 +45,15 @@ def map_of(reading: Reading, coordinates: Sequence[int]) -> dict[str, Any] | Non
         None where there are no two columns of numbers, more than 12 classes, or too large a network for a report.
     """
     columns, net = reading.columns, reading.net
-    numbers = _axes(reading, coordinates)
     decides = reading.outcome.decides
     is_large = net.n_units * net.n_multiplications > MOST_WORK
-    if len(numbers) < 2 or is_large or (decides == "largest" and net.n_outputs > MAX_CLASSES):
+    if len(coordinates) < 2 or is_large or (decides == "largest" and net.n_outputs > MAX_CLASSES):
         return None
-    places = list(numbers)[:2]
+    places = list(coordinates[:2])
+    window = usual_window(reading.rows[:, places])
     usual = usual_row(columns, reading.rows)
     origin, directions = usual.copy(), np.zeros((2, len(usual)))
     origin[places], directions[[0, 1], places] = 0.0, 1.0
-    window = around(np.array([numbers[place] for place in places]).T)
     chosen = np.eye(net.n_outputs) if decides == "largest" else np.eye(net.n_outputs)[:, :1]
     offsets = reading.outcome.offsets if decides == "largest" else reading.outcome.offsets[:1]
     flat = net.with_outputs(chosen, -offsets).restricted(origin, directions)
@@ -80,21 +78,14 @@ def map_of(reading: Reading, coordinates: Sequence[int]) -> dict[str, Any] | Non
     }
 
 
-def _axes(reading: Reading, coordinates: Sequence[int]) -> dict[int, Floats]:
-    """Return the coordinates that span a map, each with the ends of where most rows are."""
-    ends = {place: np.quantile(reading.rows[:, place], USUAL) for place in coordinates}
-    return {place: (low, high) for place, (low, high) in ends.items() if low < high}
-
-
 def value_text(value: Any) -> str:
     """Write a value of a table's cell."""
     if isinstance(value, np.datetime64):
         return "missing" if np.isnat(value) else str(value.astype("datetime64[D]"))
-    if value is None or value != value:
-        return "missing"
     if isinstance(value, float | np.floating):
-        return number(float(value)) if abs(value) < 1e6 else number(float(value), 6)
-    return str(value)
+        exact = float(value)
+        return "missing" if np.isnan(exact) else f"{exact:,.6g}".replace("-", MINUS)
+    return "missing" if value is None else str(value)
 
 
 def _points(reading: Reading, places: list[int], window: Window) -> tuple[list[list[float]], int]:
@@ -104,11 +95,11 @@ def _points(reading: Reading, places: list[int], window: Window) -> tuple[list[l
     if codes is None or codes.ndim > 1 or not reading.outcome.decides:
         codes = np.full(reading.n_rows, -1)
     points = reading.rows[:, places]
-    inside = ((points >= [low for low, _ in window]) & (points <= [high for _, high in window])).all(axis=1)
+    low, high = np.array(window).T
+    inside = np.all((points >= low) & (points <= high), axis=1)
     kept = rows[inside[rows]]
-    return [[float(u), float(v), int(codes[row])] for row, (u, v) in zip(kept, points[kept], strict=True)], int(
-        (~inside).sum()
-    )
+    drawn = [[float(u), float(v), int(codes[row])] for row, (u, v) in zip(kept, points[kept], strict=True)]
+    return drawn, int((~inside).sum())
 
 
 # ------------------------------------------------------------------------------------------------- classes and levels

@@ -1,4 +1,4 @@
-"""Searches for points where the decision is another one: fast, without a proof, for upper bounds and counterexamples."""
+"""Searches for points where the decision is another one: fast, and without a proof that none is nearer."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def nearest_crossing(
     return None if best is None else _along_the_border(margins, x, best, norm, lower, upper)
 
 
-def _deepfool(margins: PiecewiseLinearNet, points: Floats, norm: Norm, lower: Floats, upper: Floats) -> Iterator[Floats]:
+def _deepfool(
+    margins: PiecewiseLinearNet, points: Floats, norm: Norm, lower: Floats, upper: Floats
+) -> Iterator[Floats]:
     for _ in range(N_STEPS):
         values = margins.outputs(points)
         crossed = (values <= 0).any(axis=1)
@@ -78,7 +80,7 @@ def _shortest(coefs: Floats, values: Floats, norm: Norm) -> Floats:
     gradient, way = coefs[rows, rival], far[rows, rival]
     way = np.where(np.isfinite(way), way, 0.0)[:, None]
     if norm == "linf":
-        return -way * np.sign(gradient)
+        return np.asarray(-way * np.sign(gradient))
     if norm == "l2":
         return np.asarray(-way * gradient / np.maximum(length(gradient, "l2"), 1e-300)[:, None])
     steepest = abs(gradient).argmax(axis=1)
@@ -109,7 +111,7 @@ def _back_to(margins: PiecewiseLinearNet, x: Floats, point: Floats) -> Floats:
     while True:
         shares = np.linspace(near, far, 17)[1:]  # sixteen places at once cost little more than one
         crossed = (margins.outputs(x + shares[:, None] * (point - x)) <= 0).any(axis=1)
-        crossed[-1] = True
+        crossed = np.append(crossed[:-1], True)
         first = int(crossed.argmax())
         if first:
             near = float(shares[first - 1])
@@ -196,7 +198,7 @@ def unsafe_point(
         scores = np.maximum.reduceat(values, groups, axis=1)
         score = scores.min(axis=1)
         if (score <= 0).any():
-            return np.asarray(points[score.argmin()])
+            return np.asarray(points[int(score.argmin())])
         better = score < best_score
         best, best_score = np.where(better[:, None], points, best), np.where(better, score, best_score)
         step = np.where(better, step, step * SHRINK**2)

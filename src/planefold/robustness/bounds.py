@@ -1,4 +1,4 @@
-"""Bounds of every unit and every output of a network over boxes: intervals, and linear bounds that go back to the input.
+"""Bounds of every unit and every output over boxes: intervals, and linear bounds that go back to the input.
 
 Many boxes are bounded at once, so that the work is a few large matrix products.
 """
@@ -96,7 +96,7 @@ class BoxBounds:
     def below_units(
         self, boxes: npt.NDArray[np.int64], units: npt.NDArray[np.int64], factors: Floats
     ) -> tuple[Floats, Floats]:
-        """Return coefs (n_pairs, n_inputs) and intercepts of functions below ``factor * sum of the unit`` in the box."""
+        """Return coefs (n_pairs, n_inputs) and intercepts of functions below ``factor * sum of a unit`` in a box."""
         coefs, intercepts = np.empty((len(boxes), self.net.n_inputs)), np.empty(len(boxes))
         for number, start, stop in self.net.folds:
             mine = (units >= start) & (units < stop)
@@ -329,15 +329,15 @@ def _back(
     rows: dict[int, Floats] = {}
     for source, matrix in zip(node.sources, node.matrices, strict=True):
         _add(rows, source, factors[:, None] * _columns(matrix, units, node.n_units))
-    for number in range(number - 1, -1, -1):
-        row = rows.pop(number + 1, None)
+    for before in range(number - 1, -1, -1):
+        row = rows.pop(before + 1, None)
         if row is None:
             continue
-        node = net.nodes[number]
+        node = net.nodes[before]
         if node.fold is not None:
             if at_folds is not None:
-                at_folds[number] = row.copy()
-            line = relaxed[number]
+                at_folds[before] = row.copy()
+            line = relaxed[before]
             positive = np.maximum(row, 0.0)
             row -= positive  # what is left is negative
             if line.above_intercept is not None:

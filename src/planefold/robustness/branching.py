@@ -47,9 +47,9 @@ def branch(
     -----
     A node of the tree is a margin and the sides of some units. In the ball up to the best witness, the margin and the
     sums of those units have linear bounds (:func:`~planefold.robustness.bounds.linear_bounds`), so the border can only
-    be where certain linear inequalities hold; their point nearest to ``x`` (least-distance programming, see
-    :func:`~planefold.robustness.projection.shortest_move`) is a lower bound of the distance. What the bound of the margin
-    lacks at that point is the sum of what the units lack; the unit that lacks most is decided next, left and right of
+    be where certain linear inequalities hold; how far their nearest point to ``x`` is (least-distance programming, see
+    :func:`~planefold.robustness.projection.shortest_move`) is a lower bound. What the bound of the margin lacks at that
+    point is the sum of what the units lack; the unit that lacks most is decided next, left and right of
     its crease. Where nothing is lacking, that point is on the border. The node with the smallest bound comes first,
     so its bound is one of the distance at any time.
     """
@@ -118,7 +118,7 @@ class _Tree:
             unit = _largest(gap, undecided, NOTHING * self.size)
             if unit is None or value.min() <= NOTHING * self.size:
                 # Nothing is lacking: the point is on the border, and its exact place is that of the tight system.
-                exact = shortest_move(*system, self.best)
+                exact = shortest_move(system[0], system[1], self.best)
                 self._meet(point if exact is None else self.x + exact)
             if key >= self.best * (1 - SLACK):
                 continue

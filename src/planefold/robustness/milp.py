@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
@@ -83,9 +84,7 @@ def _domain(x: Floats, lower: Floats, upper: Floats, norm: Norm, radius: float, 
     return Domain(lower=np.tile(low, (n_boxes, 1)), upper=np.tile(high, (n_boxes, 1)), **ball)  # type: ignore[arg-type]
 
 
-def _rivals(
-    margins: PiecewiseLinearNet, x: Floats, lower: Floats, upper: Floats, norm: Norm, best: float
-) -> list[int]:
+def _rivals(margins: PiecewiseLinearNet, x: Floats, lower: Floats, upper: Floats, norm: Norm, best: float) -> list[int]:
     """Return the margins that could reach 0 within the best distance, the most likely first."""
     least = linear_bounds(margins, _domain(x, lower, upper, norm, best)).output_lower[0]
     return [int(rival) for rival in np.argsort(least) if least[rival] <= 0]
@@ -140,14 +139,14 @@ def _program(net: PiecewiseLinearNet, bounds: BoxBounds, domain: Domain) -> _Pro
         net.forget(values, number)
     final = values[len(net.nodes)][:, 0]
     eye, zero = sp.eye_array(m), sp.csr_array((m, m))
-    l, u = low[bends] / scale, high[bends] / scale
+    least, most = low[bends] / scale, high[bends] / scale
     inputs, parts = sp.csr_array(sums[:, :n] / scale[:, None]), sp.csr_array(sums[:, n:] / scale[:, None])
     A = sp.block_array(
         [
             [inputs, -eye, parts, zero],  # z is the sum
             [None, -eye, eye, zero],  # r >= z
-            [None, zero, eye, -sp.diags_array(u)],  # r <= u b
-            [None, -eye, eye, -sp.diags_array(l)],  # r <= z - l (1 - b)
+            [None, zero, eye, -sp.diags_array(most)],  # r <= u b
+            [None, -eye, eye, -sp.diags_array(least)],  # r <= z - l (1 - b)
         ],
         format="csr",
     )
@@ -155,9 +154,9 @@ def _program(net: PiecewiseLinearNet, bounds: BoxBounds, domain: Domain) -> _Pro
     return _Program(
         A=A,
         low=np.concatenate([fixed, np.zeros(m), none, none]),
-        high=np.concatenate([fixed, np.full(m, np.inf), np.zeros(m), -l]),
-        low_v=np.concatenate([-np.ones(n), l, np.zeros(2 * m)]),
-        high_v=np.concatenate([np.ones(n), u, u, np.ones(m)]),
+        high=np.concatenate([fixed, np.full(m, np.inf), np.zeros(m), -least]),
+        low_v=np.concatenate([-np.ones(n), least, np.zeros(2 * m)]),
+        high_v=np.concatenate([np.ones(n), most, most, np.ones(m)]),
         n_bends=m,
         target=np.concatenate([final[:n], np.zeros(m), final[n:-1], np.zeros(m)]),
         constant=float(final[-1]),
@@ -166,7 +165,7 @@ def _program(net: PiecewiseLinearNet, bounds: BoxBounds, domain: Domain) -> _Pro
     )
 
 
-def _straight(net: PiecewiseLinearNet) -> Floats:
+def _straight(net: PiecewiseLinearNet) -> npt.NDArray[np.bool_]:
     folds = [(net.nodes[number].fold, stop - start) for number, start, stop in net.folds]
     parts = [np.broadcast_to(np.asarray(fold.left == fold.right), size) for fold, size in folds if fold is not None]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
@@ -210,7 +209,7 @@ def _solve(
     A = sp.vstack([sp.hstack([program.A, sp.csr_array((len(program.low), n_lengths))]), rows, target], format="csr")
     n_variables = len(program.low_v)
     cost = np.concatenate([np.zeros(n_variables), np.ones(n_lengths)])
-    integral = np.zeros(n_variables + n_lengths)
+    integral = np.zeros(n_variables + n_lengths, dtype=np.int64)
     integral[n_variables - program.n_bends : n_variables] = 1
     result = milp(
         cost,
@@ -226,11 +225,10 @@ def _solve(
         options={"time_limit": max(deadline - time.perf_counter(), 0.01), "mip_rel_gap": 0.0},
     )
     witness = None if result.x is None else domain.middle[0] + domain.half[0] * result.x[: len(x)]
+    dual = getattr(result, "mip_dual_bound", None)
+    bound = 0.0 if dual is None or not math.isfinite(dual) else float(dual)
     if result.status == 2:  # nothing nearer than the best
         bound = 1.0
-    else:
-        bound = getattr(result, "mip_dual_bound", None)
-        bound = 0.0 if bound is None or not math.isfinite(bound) else float(bound)
     proved = max(bound - TOLERANCE, 0.0) * best
     n_steps = int(getattr(result, "mip_node_count", None) or 1)
     return Found(lower=proved, upper=best, witness=witness, n_steps=n_steps, finished=result.status in (0, 2))

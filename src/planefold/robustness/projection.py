@@ -29,9 +29,9 @@ class Found:
 def shortest_move(G: Floats, h: Floats, limit: float) -> Floats | None:
     """Return the shortest ``y`` with ``G @ y >= h``; None when there is none, or none shorter than ``limit``.
 
-    Lawson and Hanson's problem LDP: with ``u >= 0`` that minimises ``|E u - f|``, ``E = [G^T; h^T]``, ``f`` the last unit
-    vector, and ``r = E u - f``, it is ``-r[:-1] / r[-1]``, and ``-r[-1] = |r|^2 = 1 / (1 + |y|^2)``. In units of ``limit``
-    the latter is a half or more for all that is wanted, far from the 0 that would mean there is none.
+    Lawson and Hanson's problem LDP: with ``u >= 0`` that minimises ``|E u - f|``, ``E = [G^T; h^T]``, ``f`` the last
+    unit vector, and ``r = E u - f``, it is ``-r[:-1] / r[-1]``, and ``-r[-1] = |r|^2 = 1 / (1 + |y|^2)``. In units of
+    ``limit`` the latter is a half or more for all that is wanted, far from the 0 that would mean there is none.
     """
     if (h <= 0).all():
         return np.zeros(G.shape[1])

@@ -112,9 +112,7 @@ class _Walk:
             if key >= self.best or key > self.within or self.best <= self.within < math.inf:
                 break
             if time.perf_counter() > self.deadline:
-                return Found(
-                    lower=key, upper=self.best, witness=self.witness, n_steps=len(self.seen), finished=False
-                )
+                return Found(lower=key, upper=self.best, witness=self.witness, n_steps=len(self.seen), finished=False)
             heapq.heappop(self.heap)
             if is_exact:
                 for signs in self._behind(region, row):

@@ -235,6 +235,29 @@ def test_the_border_is_never_nearer_than_its_bound() -> None:
         assert set(labels) == {reading.outputs[row].argmax()}
 
 
+def test_the_border_beyond_the_region_is_searched_for() -> None:
+    table, target = load_example("iris")
+    model = planefold.MLPClassifier((6,), n_members=1, max_iter=20, random_state=0).fit(table, target)
+    for reading in (model.read(table), model.read(table, output=("versicolor", "virginica"))):
+        for row in (60, 110):
+            bound, found = (reading.explain(row, border=border).border for border in (False, True))
+            assert bound is not None
+            assert found is not None
+            assert found.exact
+            assert found.lower >= bound.lower - 1e-9
+            # The decision is the same everywhere within, and another one somewhere just beyond.
+            random = np.random.RandomState(0)
+            steps = random.randn(20_000, 4)
+            steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+            labels = reading.labels(reading.outputs[[row]])
+            near, far = (
+                reading.labels(reading.net.outputs(reading.rows[row] + share * found.upper * steps * reading.scales))
+                for share in (0.9999, 1.1)
+            )
+            assert (near == labels).all()
+            assert not (far == labels).all()
+
+
 def test_explanations_print_and_are_plain_data(reading: Reading) -> None:
     explained = explain(reading, 0)
     text = str(explained)
