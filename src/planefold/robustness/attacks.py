@@ -84,7 +84,7 @@ def _shortest(coefs: Floats, values: Floats, norm: Norm) -> Floats:
     if norm == "l2":
         return np.asarray(-way * gradient / np.maximum(length(gradient, "l2"), 1e-300)[:, None])
     steepest = abs(gradient).argmax(axis=1)
-    moves = np.zeros_like(gradient)
+    moves = np.zeros(gradient.shape)
     moves[rows, steepest] = -way[:, 0] * np.sign(gradient[rows, steepest])
     return moves
 
@@ -110,8 +110,7 @@ def _back_to(margins: PiecewiseLinearNet, x: Floats, point: Floats) -> Floats:
     near, far = 0.0, 1.0
     while True:
         shares = np.linspace(near, far, 17)[1:]  # sixteen places at once cost little more than one
-        crossed = (margins.outputs(x + shares[:, None] * (point - x)) <= 0).any(axis=1)
-        crossed = np.append(crossed[:-1], True)
+        crossed = np.append((margins.outputs(x + shares[:-1, None] * (point - x)) <= 0).any(axis=1), True)
         first = int(crossed.argmax())
         if first:
             near = float(shares[first - 1])

@@ -102,8 +102,8 @@ def verify(
     -----
     First a search: random points, corners, descent. Then branch and bound with linear bounds
     (:func:`~planefold.robustness.bounds.linear_bounds`), many parts at once. With few inputs that vary, boxes are
-    cut in two, in the direction that matters most: for the linear bounds themselves, and for the products of the weights
-    along the paths that can be open. With many inputs units are cut at their crease instead.
+    cut in two, in the direction that matters most: for the linear bounds themselves, and for the products of the
+    weights along the paths that can be open. With many inputs units are cut at their crease instead.
 
     A proof needs bounds above 0 by 1e-9 of the size of their terms; rounding is a hundred thousand times smaller. So
     where an unsafe set is only just touched the verdict stays unknown.
