@@ -5,7 +5,7 @@
 
 point       The shortest list of inequalities for the region of a point, beside a linear programme for each row (HiGHS).
 count       All regions of the box from -1 to 1: counted by subdivision, and listed by it.
-walk        From region to region, and whether they are the same; relucent's walk where it is installed.
+walk        The same regions from region to region, and whether they are the same.
 degenerate  Zero biases, doubled units and weights of few digits, beside a slow splitting by linear programmes.
 expected    What random lines let expect, beside the exact count.
 
@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import duration, installed, machine, show_machine, show_table, write_json
+from common import duration, machine, show_machine, show_table, write_json
 from scipy.optimize import linprog
 from torch import nn
 
@@ -166,7 +166,6 @@ def walks(rounds: int, quick: bool) -> tuple[list[dict[str, Any]], bool]:
         same = {p.tobytes() for p in walked.patterns} == {p.tobytes() for p in divided.patterns}
         rate = walked.n_regions / seconds
         fine &= same and rate >= WALK_AT_LEAST
-        theirs = relucent_seconds(widths) if installed("relucent") and not quick else math.nan
         rows.append(
             [
                 name(widths),
@@ -174,24 +173,12 @@ def walks(rounds: int, quick: bool) -> tuple[list[dict[str, Any]], bool]:
                 duration(seconds),
                 f"{rate:,.0f} (bar {WALK_AT_LEAST})",
                 "yes" if same else "NO",
-                "-" if math.isnan(theirs) else f"{duration(theirs)} ({theirs / seconds:,.0f}x)",
             ]
         )
-        found.append({"net": widths, "regions": walked.n_regions, "seconds": seconds, "relucent": theirs})
-    header = ["network", "regions", "walked in", "regions a second", "same as subdivided", "relucent"]
+        found.append({"net": widths, "regions": walked.n_regions, "seconds": seconds})
+    header = ["network", "regions", "walked in", "regions a second", "same as subdivided"]
     show_table("The same regions, by walking", header, rows)
     return found, fine
-
-
-def relucent_seconds(widths: tuple[int, ...]) -> float:
-    """Seconds that relucent takes on one worker; on all of the space, since it knows no box."""
-    if widths not in ((2, 16, 16, 1), (3, 16, 16, 1)):
-        return math.nan  # from minutes to hours
-    import relucent
-
-    started = time.perf_counter()
-    relucent.Complex(layers_of(widths).double()).bfs(nworkers=1, verbose=False)
-    return time.perf_counter() - started
 
 
 def degenerate(kind: str, widths: tuple[int, ...], seed: int) -> PiecewiseLinearNet:

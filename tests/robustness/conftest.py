@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.networks.affine_builder import Builder
 
 
-def build(layers: Sequence[tuple[Floats, Floats]], left: float = 0.0) -> PiecewiseLinearNet:
+def _build(layers: Sequence[tuple[Floats, Floats]], left: float = 0.0) -> PiecewiseLinearNet:
     """A network of dense layers, with folds between them."""
     builder = Builder((layers[0][0].shape[0],))
     value = builder.input
@@ -20,19 +21,19 @@ def build(layers: Sequence[tuple[Floats, Floats]], left: float = 0.0) -> Piecewi
     return builder.finish(value)
 
 
-def random_net(seed: int, sizes: Sequence[int], left: float = 0.0, grain: float = 0.0) -> PiecewiseLinearNet:
+def _random_net(seed: int, sizes: Sequence[int], left: float = 0.0, grain: float = 0.0) -> PiecewiseLinearNet:
     """Gaussian weights; multiples of ``grain`` where that is given, so that creases meet and coincide."""
     rng = np.random.default_rng(seed)
     layers = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         matrix, bias = rng.normal(size=(fan_in, fan_out)) / np.sqrt(fan_in / 2), 0.5 * rng.normal(size=fan_out)
         if grain:
             matrix, bias = np.round(matrix / grain) * grain, np.round(bias / grain) * grain
         layers.append((matrix, bias))
-    return build(layers, left)
+    return _build(layers, left)
 
 
-def peculiar_net(seed: int) -> PiecewiseLinearNet:
+def _peculiar_net(seed: int) -> PiecewiseLinearNet:
     """Clips of the columns, a residual sum, an absolute value and a maximum: folds of all kinds, several sources."""
     rng = np.random.default_rng(seed)
     builder = Builder((3,))
@@ -46,6 +47,16 @@ def peculiar_net(seed: int) -> PiecewiseLinearNet:
     return builder.finish(builder.affine(best, rng.normal(size=(4, 2)), rng.normal(size=2)))
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
+@pytest.fixture(scope="session")
+def build() -> Callable[..., PiecewiseLinearNet]:
+    return _build
+
+
+@pytest.fixture(scope="session")
+def random_net() -> Callable[..., PiecewiseLinearNet]:
+    return _random_net
+
+
+@pytest.fixture(scope="session")
+def peculiar_net() -> Callable[..., PiecewiseLinearNet]:
+    return _peculiar_net

@@ -94,7 +94,9 @@ def _with_rows(rows: Any, asked: dict[str, Any]) -> list[Any]:
     from planefold.cli import reading_parts as parts
 
     if asked["x"] is not None:
-        return [parts.slice_through(rows, asked)]
+        from planefold.cli.reading_windows import slice_through
+
+        return [slice_through(rows, asked)]
     reading = parts.reading_of(rows, asked["of"])
     if asked["row"] is not None:
         return [parts.one_row(reading, rows, asked)]

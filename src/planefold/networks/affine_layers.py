@@ -294,7 +294,7 @@ class LayerBuilder(Builder):
         entries = n * len(window) * n_out * n_group_in
         share = max(0.0, MEMORY_LIMIT - self._bytes) / max(1, entries * BYTES_PER_ENTRY)
         side = math.floor((share * n_places) ** (1 / (places.ndim - 1)))
-        fits = f"values of about {' x '.join([str(side)] * (places.ndim - 1))} would fit; " if side > 3 else ""
+        fits = f"values of about {' x '.join([str(side)] * (places.ndim - 1))} would fit, " if side > 3 else ""
         self.reserve(entries, what, hint=f"{fits}or read the part of the network behind the first layers")
         # Rows are (group, channel, place); in each row stand the windows that see the place, each for all outputs.
         order = np.argsort(flat[window, tap], kind="stable")

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from planefold.core.errors import ParameterError, show
-from planefold.networks.affine import Floats, Fold, Node, PiecewiseLinearNet
+from planefold.networks.affine import Floats
 from planefold.reading.certificate import TOLERANCE, Certificate
-from planefold.reading.plane_cuts import LEFT, RIGHT, Subdivision, subdivide
+from planefold.reading.chains import connected, curves_of, polylines_of
+from planefold.reading.cuts import LEFT, RIGHT, Ints
+from planefold.reading.decisions import Decided
 from planefold.reading.planes import Planes
 from planefold.reading.polygons import areas_and_centroids, rings
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +56,7 @@ class Boundary:
     @cached_property
     def curves(self) -> Ints:
         """The number of the curve that each segment is part of, (n_segments,): segments that meet are of one curve."""
-        return _components(self.ends)
+        return curves_of(self.ends)
 
     @property
     def n_curves(self) -> int:
@@ -67,7 +65,7 @@ class Boundary:
 
     def polylines(self) -> list[Floats]:
         """Return the border as polylines (n_points, 2), cut where three or more segments meet; loops are closed."""
-        return _polylines(self.ends, self.segments)
+        return polylines_of(self.ends, self.segments)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -158,7 +156,7 @@ class Contour:
 
     def polylines(self) -> list[Floats]:
         """Return the contour as polylines (n_points, 2); closed ones end where they begin."""
-        return _polylines(self.ends, self.segments)
+        return polylines_of(self.ends, self.segments)
 
 
 def boundary(planes: Planes, *, threshold: float | None = None) -> Boundary:
@@ -188,7 +186,7 @@ def boundary(planes: Planes, *, threshold: float | None = None) -> Boundary:
     Humayun et al., "SplineCam: Exact Visualization and Characterization of Deep Network Geometry and Decision
     Boundaries", CVPR 2023.
     """
-    cut = _Decided.of(planes, threshold)
+    cut = Decided.of(planes, threshold)
     sides, ends = cut.subdivision.edges[LEFT : RIGHT + 1], cut.subdivision.edges[:LEFT]
     pairs = cut.classes[sides]
     on_border = np.flatnonzero((sides[0] >= 0) & (sides[1] >= 0) & (pairs[0] != pairs[1]))
@@ -216,7 +214,7 @@ def class_regions(planes: Planes, *, threshold: float | None = None) -> ClassReg
     threshold : float, optional
         As for :func:`boundary`.
     """
-    cut = _Decided.of(planes, threshold)
+    cut = Decided.of(planes, threshold)
     edges, n_polygons, numbers = cut.subdivision.edges, *_merged(cut)
     sides = numbers[edges[LEFT : RIGHT + 1]]
     inner = sides[0] != sides[1]
@@ -232,7 +230,7 @@ def class_regions(planes: Planes, *, threshold: float | None = None) -> ClassReg
         starts=starts,
         classes=classes,
         regions=regions,
-        component=_connected(alike, n_polygons),
+        component=connected(alike, n_polygons),
         polygon_areas=areas_and_centroids(points, starts)[0],
         tied=tied,
         n_classes=max(2, planes.net.n_outputs),
@@ -307,88 +305,7 @@ def _contour(planes: Planes, level: float, values: Floats) -> Contour:
     )
 
 
-# ----------------------------------------------------------------------------------------------- deciding
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Decided:
-    """The planes, cut once more where the decision may change.
-
-    ``classes`` and ``regions`` give for each part its class and the activation region that it is part of; their last
-    place stands for the outside, -1.
-    """
-
-    subdivision: Subdivision
-    classes: Ints
-    regions: Ints
-    tied: npt.NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, planes: Planes, threshold: float | None) -> _Decided:
-        level = _level(planes.net, threshold)
-        subdivision = subdivide(
-            _deciding(planes.net, level),
-            planes.subdivision,
-            source=(_deciding(planes.source, level), planes.origin, planes.directions),
-            max_regions=2**31,
-            snap=planes.snap,
-        )
-        first = len(planes.subdivision.cuts)
-        n_parts = subdivision.n_regions
-        regions = np.arange(n_parts)
-        classes = np.zeros(n_parts, dtype=np.int64)
-        undecided, tied = np.ones(n_parts, dtype=bool), np.zeros(n_parts, dtype=bool)
-        # From the last class down: the first that beats all before it is the largest of all.
-        for number in range(len(subdivision.cuts) - 1, first - 1, -1):
-            signs = subdivision.cuts[number].patterns[regions, 0]
-            wins = undecided & (signs > 0)
-            tied |= undecided & (signs == 0)
-            classes[wins] = number - first + 1
-            undecided &= ~wins
-            regions = subdivision.cuts[number].parents[regions]
-        return cls(subdivision=subdivision, classes=np.append(classes, -1), regions=np.append(regions, -1), tied=tied)
-
-
-def _level(net: PiecewiseLinearNet, threshold: float | None) -> float:
-    if threshold is None:
-        return 0.0
-    is_probability = net.link != "identity"
-    if net.n_outputs > 2 or (net.n_outputs == 2 and not is_probability):
-        raise ParameterError(
-            f"threshold={show(threshold)} has no meaning with {net.n_outputs} outputs: the largest one decides",
-            hint="leave it out",
-        )
-    if not (0 < threshold < 1 if is_probability else math.isfinite(threshold)):
-        allowed = "a probability between 0 and 1" if is_probability else "a finite value of the output"
-        raise ParameterError(f"threshold={show(threshold)} is not {allowed}")
-    return math.log(threshold / (1 - threshold)) if is_probability else float(threshold)
-
-
-def _deciding(net: PiecewiseLinearNet, level: float) -> PiecewiseLinearNet:
-    """Add folds at ``output - level``, or at ``output c - largest of the outputs before``, for c = 1, 2, ..."""
-    n, end = net.n_outputs, len(net.nodes)
-    nodes = list(net.nodes)
-    for chosen in range(1, max(2, n)):
-        against = np.zeros((n, 1))
-        if n == 1:
-            against[0] = 1.0
-        else:
-            # max(z_0, .., z_c) = z_0 + relu(z_1 - z_0) + ... + relu(z_c - max(z_0, .., z_(c-1)))
-            against[chosen], against[0] = 1.0, -1.0
-        earlier = tuple(range(end + 1, end + chosen))
-        nodes.append(
-            Node(
-                sources=(end, *earlier),
-                matrices=(against, *(-np.ones((1, 1)) for _ in earlier)),
-                bias=np.array([-level]),
-                fold=Fold(layer="decision"),
-            )
-        )
-    nodes.append(Node(sources=(len(nodes),), matrices=(None,), bias=np.zeros(1)))
-    return replace(net, nodes=tuple(nodes), output_names=())
-
-
-def _merged(cut: _Decided) -> tuple[int, Ints]:
+def _merged(cut: Decided) -> tuple[int, Ints]:
     """Number the parts of one class within one activation region together: with many classes there may be several."""
     keys = cut.regions[:-1] * (int(cut.classes.max()) + 1) + cut.classes[:-1]
     found, numbers = np.unique(keys, return_inverse=True)
@@ -408,46 +325,3 @@ def _joined(pairs: Ints, ends: Ints, regions: Ints) -> tuple[Ints, Ints, Ints]:
         stops = np.setdiff1d(members[1], members[0])
         joined[:, group] = begins[0], stops[0]
     return pairs[:, first], joined, regions[:, first]
-
-
-# --------------------------------------------------------------------------------------------------- graphs
-
-
-def _connected(pairs: Ints, n: int) -> Ints:
-    table = sp.coo_array((np.ones(pairs.shape[1], dtype=np.int8), (pairs[0], pairs[1])), shape=(n, n))
-    return np.asarray(connected_components(table, directed=False)[1], dtype=np.int64)
-
-
-def _components(ends: Ints) -> Ints:
-    if not len(ends):
-        return np.zeros(0, dtype=np.int64)
-    points, numbers = np.unique(ends, return_inverse=True)
-    numbers = numbers.reshape(ends.shape)
-    return np.unique(_connected(numbers.T, len(points))[numbers[:, 0]], return_inverse=True)[1]
-
-
-def _polylines(ends: Ints, segments: Floats) -> list[Floats]:
-    at: dict[int, list[int]] = {}
-    for number, pair in enumerate(ends.tolist()):
-        for point in pair:
-            at.setdefault(point, []).append(number)
-    pairs = ends.tolist()
-    unused = [True] * len(pairs)
-
-    def walk(number: int, start: int) -> Floats:
-        corners, here = [], start
-        while True:
-            unused[number] = False
-            side = pairs[number].index(here)
-            corners.append(segments[number, side])
-            here = pairs[number][1 - side]
-            following = [other for other in at[here] if unused[other]]
-            if len(at[here]) != 2 or not following:
-                corners.append(segments[number, 1 - side])
-                return np.array(corners)
-            number = following[0]
-
-    # From open ends and junctions first; what is left are loops.
-    found = [walk(n, p) for p, numbers in at.items() if len(numbers) != 2 for n in numbers if unused[n]]
-    found += [walk(number, pairs[number][0]) for number in range(len(pairs)) if unused[number]]
-    return found

@@ -285,8 +285,9 @@ class _Task:
             return None
         # About as many corners as the limit allows: measured are 1 for each region in 2 dimensions, up to 13 in 8.
         wanted = self.limit * 2 ** (d / 2)
-        # A corner has d coordinates and d creases, and about d / 2 + 2 edges of d - 1 creases.
-        room = BYTES_AT_MOST // (10 * d + 8 + (d / 2 + 2) * (2 * d + 16))
+        # A corner has d coordinates and d creases, a fold's sums, and about d / 2 + 2 edges of d - 1 creases.
+        widest = max((stop - start for _, start, stop in self.net.folds), default=0)
+        room = BYTES_AT_MOST // (10 * d + 8 + 8 * widest + (d / 2 + 2) * (2 * d + 16))
         room = min(room, wanted)
         if 2**d > room:
             if self.method == "auto":

@@ -55,7 +55,7 @@ def from_model(model: Any, *, input_shape: Sequence[int] | None = None) -> Piece
     >>> import numpy as np
     >>> from sklearn.neural_network import MLPRegressor
     >>> X = np.linspace(-1, 1, 50)[:, None]
-    >>> model = MLPRegressor([8], solver="lbfgs", random_state=0).fit(X, abs(X[:, 0]))
+    >>> model = MLPRegressor(hidden_layer_sizes=[8], solver="lbfgs", random_state=0).fit(X, abs(X[:, 0]))
     >>> net = from_model(model)
     >>> net.n_units
     8

@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from planefold.core.errors import ParameterError, show
 from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
 from planefold.reading.certificate import Certificate
+from planefold.reading.chains import connected
+from planefold.reading.cuts import LEFT, RIGHT, UNIT, Ints, Subdivision
 from planefold.reading.estimates import refuse_too_many, too_many
+from planefold.reading.fold_cuts import RegionLimitError
 from planefold.reading.models import from_model
-from planefold.reading.plane_cuts import LEFT, RIGHT, UNIT, RegionLimitError, Subdivision, subdivide
+from planefold.reading.plane_cuts import subdivide
 from planefold.reading.polygons import areas_and_centroids, rings
 from planefold.reading.windows import contains, restricted_to, slice_of, window_corners
-
-Ints = npt.NDArray[np.int64]
 
 # Two maps whose coefficients differ by less than this share of the largest coefficient are one.
 SAME_MAP = 1e-10
@@ -220,9 +219,7 @@ class Planes:
         sides = self.edge_regions[(self.edge_regions >= 0).all(axis=1)]
         tolerance = SAME_MAP * np.abs(self.coefs).max(axis=(0, 2), initial=0.0)[:, None]
         same = sides[(np.abs(self.coefs[sides[:, 0]] - self.coefs[sides[:, 1]]) <= tolerance).all(axis=(1, 2))]
-        ones = np.ones(len(same), dtype=np.int8)
-        table = sp.coo_array((ones, (same[:, 0], same[:, 1])), shape=(self.n_regions, self.n_regions))
-        return np.asarray(connected_components(table, directed=False)[1], dtype=np.int64)
+        return connected(same.T, self.n_regions)
 
     @property
     def n_pieces(self) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import scipy.sparse as sp
 
-from planefold.networks.affine import Blocks, Floats, Matrix, PiecewiseLinearNet
+from planefold.networks.affine import Blocks, Floats, Matrix, PiecewiseLinearNet, is_sparse
 
 EPSILON = float(np.finfo(np.float64).eps)
 
@@ -49,4 +48,4 @@ class Rounding:
 def _squared(matrix: Matrix) -> Matrix:
     if isinstance(matrix, Blocks):
         return Blocks(matrix.blocks**2)
-    return matrix.power(2) if sp.issparse(matrix) else matrix**2
+    return matrix.power(2) if is_sparse(matrix) else matrix**2

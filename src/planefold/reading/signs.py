@@ -23,6 +23,10 @@ ROWS_OF = 2**18  # numbers per piece, which stays in the cache
 Exact = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Floats]
 
 
+class OutOfWorkError(Exception):
+    """More signs were to be decided in rationals than there is time for."""
+
+
 class SignJudge:
     """Decides signs, and keeps what a :class:`Certificate` says.
 
@@ -83,6 +87,8 @@ class SignJudge:
         doubtful = np.flatnonzero(share > (SURELY_ZERO if self.snap else -1.0))
         found = self.exact(vertices[doubtful], units[doubtful]) if len(doubtful) else np.zeros(0)
         told = doubtful[: len(found)]
+        if len(told) < len(doubtful) and not self.snap:
+            raise OutOfWorkError
         decided[told] = found
         self.n_rational += len(told)
         self.n_undecided += len(doubtful) - len(told)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from planefold.reading.certificate import TOLERANCE
 
 Ints = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int32]
-Names = npt.NDArray[np.int16] | npt.NDArray[np.int32]  # of creases
+Names = npt.NDArray[Any]  # numbers of creases: int16, or int32 when there are many
 Hashes = npt.NDArray[np.uint64]
 
 
@@ -64,7 +65,9 @@ class BoxComplex:
         heights = self.points @ np.random.default_rng(0).normal(size=d)
         lowest = np.where(heights[self.edges[:, 0]] < heights[self.edges[:, 1]], self.edges[:, 0], self.edges[:, 1])
         left = self.corner_zeros.sum(axis=1, dtype=np.int32)[lowest] - self.edge_zeros.sum(axis=1, dtype=np.int32)
-        return lowest.astype(np.int64) * d + (self.corner_zeros[lowest] == left[:, None]).argmax(axis=1)
+        slot = (self.corner_zeros[lowest] == left[:, None]).argmax(axis=1)
+        places: Ints = lowest.astype(np.int64) * d + slot
+        return places
 
     def n_cells(self) -> int:
         """Count the regions: each has one lowest corner, and one edge up from there for each crease of the corner."""
@@ -221,8 +224,8 @@ class _Cutter:
         """Add the creases of one fold, whose sums at the corners are given; say whether there was room and time."""
         crossing = np.flatnonzero((sums.min(axis=0) < 0) & (sums.max(axis=0) > 0))
         sums = np.ascontiguousarray(sums[:, crossing].T)  # by unit
-        for place, unit in enumerate(crossing + first):
-            z = sums[place]
+        for unit in crossing + first:
+            z, sums = sums[0], sums[1:]
             size = np.abs(z)
             largest, smallest = size.max(), size.min()
             if not ((z > TOLERANCE * largest).any() and (z < -TOLERANCE * largest).any()):

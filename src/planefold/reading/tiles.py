@@ -13,9 +13,11 @@ import numpy.typing as npt
 from planefold.core.errors import ParameterError, show, unknown_choice
 from planefold.networks.affine import Floats, Signs
 from planefold.reading.certificate import Certificate
+from planefold.reading.cuts import Subdivision
 from planefold.reading.estimates import estimate_regions, refuse_too_many, too_many
+from planefold.reading.fold_cuts import RegionLimitError
 from planefold.reading.models import from_model
-from planefold.reading.plane_cuts import RegionLimitError, Subdivision, subdivide
+from planefold.reading.plane_cuts import subdivide
 from planefold.reading.planes import Planes
 from planefold.reading.windows import polygon_area, restricted_to, slice_of, window_corners
 

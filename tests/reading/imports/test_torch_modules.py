@@ -184,6 +184,20 @@ def test_a_layer_agrees_with_torch_and_with_its_jacobian(name):
     agree(randomized(layer), shape)
 
 
+class Recurrent(nn.Module):
+    """The last state of a recurrent cell with ReLU."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.RNNCell(3, 4, nonlinearity="relu")
+
+    def forward(self, x):
+        state = x.new_zeros(x.size(0), 4)
+        for k in range(x.size(1)):
+            state = self.cell(x[:, k], state)
+        return state
+
+
 class Residual(nn.Module):
     """A residual network in functional style, as people write it."""
 
@@ -224,6 +238,7 @@ WHOLE = {
         (3, 8, 8),
     ),
     "residual": (Residual(), (3, 8, 8)),
+    "recurrent": (Recurrent(), (5, 3)),
     "pool before the fold": (nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(3, 2), nn.ReLU6()), (3, 8, 8)),
     "two linear layers in a row": (nn.Sequential(nn.Linear(6, 40), nn.Linear(40, 2), nn.ReLU(), nn.Linear(2, 30)), ROW),
     "bottleneck": (nn.Sequential(nn.Linear(6, 30), nn.ReLU(), nn.Linear(30, 2), nn.Linear(2, 30), nn.ReLU()), ROW),
@@ -301,6 +316,7 @@ def test_what_stands_at_the_very_end_is_left_out_and_said(end, link):
         (nn.GroupNorm(2, 4), (4,), "group_norm"),
         (nn.InstanceNorm1d(3), (3, 4), "statistics"),
         (nn.LSTM(4, 3), (5, 4), r"LSTM\) is not piecewise linear: it multiplies gates"),
+        (nn.RNN(4, 3, nonlinearity="relu"), (5, 4), "RNNCell"),
         (nn.TransformerEncoderLayer(4, 2, batch_first=True), (5, 4), "MultiheadAttention"),
         (nn.Sequential(nn.Sigmoid(), nn.Linear(4, 1)), (4,), r"Sigmoid\) computes a sigmoid.*Linear\) goes on with it"),
         (Function(lambda x: F.softmax(x, 1) * 2), (4,), "computes a softmax"),
@@ -414,7 +430,31 @@ def test_an_exported_program_is_read():
     np.testing.assert_allclose(from_model(scripted, input_shape=(3,)).outputs(X), from_model(model).outputs(X))
 
 
-def test_old_weight_norm_is_read():
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_scripted_compiled_and_parallel_models_are_read():
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    X = np.random.default_rng(0).normal(size=(5, 3))
+    for kind in (torch.jit.script, torch.compile, nn.DataParallel, torch.fx.symbolic_trace):
+        np.testing.assert_allclose(from_model(kind(model), input_shape=(3,)).outputs(X), from_model(model).outputs(X))
+
+
+def test_a_tensor_that_cannot_be_written_into_is_refused_with_what_to_do():
+    def gather(x):
+        out = torch.zeros(len(x), 2, dtype=x.dtype)
+        out[:, 0] = x[:, 1]
+        return out
+
+    with pytest.raises(NotPiecewiseLinearError, match=r"make it by x\.new_zeros"):
+        from_model(Function(gather), input_shape=(3,))
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_a_model_without_shapes_is_refused():
+    with pytest.raises(ParameterError, match="has no shape yet"):
+        from_model(nn.LazyLinear(3), input_shape=(3,))
+
+
+def test_weight_norm_is_read():
     model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, 4)), nn.ReLU(), nn.Linear(4, 1))
     agree(model.double(), (3,))
 

@@ -116,8 +116,14 @@ def test_too_much_rational_work_falls_back_to_the_tolerance(monkeypatch):
     assert found.certificate.exact
     assert found.certificate.n_rational == 0
     assert found.certificate.largest_zero < 1e-14
-    near = exact.degenerate("near copies", (2, 8, 8, 1), 1)
-    assert planes(near, SQUARE).certificate.why_not.startswith(("", "1"))
+    # Creases in doubt, and no time to decide: what comes out is said not to be exact.
+    close = exact.network([(np.array([[1.0, 1.0], [0.0, 1e-11]]), np.zeros(2)), (np.ones((2, 1)), np.zeros(1))])
+    doubtful = planes(close, SQUARE)
+    assert not doubtful.certificate.exact
+    assert "too close to tell" in str(doubtful.certificate)
+    monkeypatch.undo()
+    assert planes(close, SQUARE).n_regions == 4
+    assert planes(close, SQUARE).certificate.exact
 
 
 def test_a_network_without_folds_is_one_plane():

@@ -281,6 +281,6 @@ def test_more_regions_than_allowed_are_refused(initialised, monkeypatch):
         planes(net, SQUARE, max_regions=2000)
     with pytest.raises(ParameterError, match="max_regions=0"):
         planes(net, SQUARE, max_regions=0)
-    monkeypatch.setattr("planefold.reading.plane_cuts.MOST_SUMS", 10_000)
+    monkeypatch.setattr("planefold.reading.fold_cuts.MOST_SUMS", 10_000)
     with pytest.raises(ParameterError, match="count_regions"):
         planes(net, SQUARE)

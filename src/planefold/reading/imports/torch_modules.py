@@ -87,6 +87,10 @@ def _working_copy(model: nn.Module, name: str, dtype: torch.dtype = torch.float6
         ) from error
     for kind in (work.named_parameters(), work.named_buffers()):
         for parameter, tensor in kind:
+            if nn.parameter.is_lazy(tensor):
+                raise ParameterError(
+                    f"the torch model {name}: {parameter} has no shape yet", hint="call the model on data once"
+                )
             if not torch.isfinite(tensor).all():
                 raise DataError(
                     f"the torch model {name}: {parameter} holds a number that is not finite",

@@ -59,7 +59,7 @@ class Trace:
         handles = []
         for path, module in self.work.named_modules():
             _refuse_gates(path, module)
-            if path:
+            if path and not isinstance(module, torch.jit.ScriptModule):  # these take no hooks
                 handles.append(module.register_forward_pre_hook(self._enter(path)))
                 handles.append(module.register_forward_hook(self._leave))
         try:
@@ -78,9 +78,10 @@ class Trace:
         finally:
             for handle in handles:
                 handle.remove()
-        if not isinstance(result, Traced):
+        content = result.read() if isinstance(result, Traced) else None
+        if content is None or (isinstance(content, Value) and not content.terms):
             raise ParameterError(f"what the torch model {name} returns does not depend on its input")
-        return result.read()
+        return content
 
     def _enter(self, path: str) -> Callable[..., None]:
         return lambda module, _: self.running.append((path, type(module).__name__))
@@ -118,7 +119,9 @@ class Trace:
         if not is_in_place:
             return self._viewed(call, args[0]) if call.name in VIEWS else self._wrapped(_computed(call))
         if not isinstance(args[0], Traced):
-            raise refusal(call, "writes values that depend on the input into a tensor that does not")
+            raise refusal(
+                call, "writes values that depend on the input into a tensor that does not: make it by x.new_zeros()"
+            )
         result = _computed(call)
         if isinstance(result, Tensor):
             result = self.builder.constant(as_array(result))
@@ -140,6 +143,8 @@ class Trace:
         return parts[0] if isinstance(found, Tensor) else type(found)(parts)
 
     def _wrapped(self, result: Any) -> Any:
+        if isinstance(result, Tensor) and result.is_floating_point():
+            result = self.builder.constant(as_array(result))  # what depends on the input may be added to it in place
         if isinstance(result, Value | Ended):
             return Traced(Storage(result), None, self)
         if isinstance(result, tuple | list):
@@ -149,11 +154,17 @@ class Trace:
 
 def _refuse_gates(path: str, module: nn.Module) -> None:
     """Refuse layers that torch computes in one piece, where the operation that is at fault would not be named."""
-    kind = type(module).__name__
-    is_recurrent = isinstance(module, nn.LSTM | nn.GRU | nn.LSTMCell | nn.GRUCell)
-    if is_recurrent or isinstance(module, nn.MultiheadAttention):
-        what = "multiplies gates that depend on the input" if is_recurrent else "weighs values by a softmax inside"
-        where = f"layer {show(path)} ({kind})" if path else f"the model itself ({kind})"
+    where = f"layer {show(path)} ({type(module).__name__})" if path else f"the model itself ({type(module).__name__})"
+    if isinstance(module, nn.RNN) and module.nonlinearity == "relu":
+        raise NotPiecewiseLinearError(
+            f"{where} is not read: torch computes all its steps in one piece",
+            hint="write its steps as a loop over torch.nn.RNNCell, which can be read",
+        )
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention) and not (
+        isinstance(module, nn.RNNCell) and module.nonlinearity == "relu"
+    ):
+        is_attention = isinstance(module, nn.MultiheadAttention)
+        what = "weighs values by a softmax inside" if is_attention else "multiplies gates, or computes tanh, inside"
         raise NotPiecewiseLinearError(f"{where} is not piecewise linear: it {what}", hint=WHAT_NOW)
 
 
