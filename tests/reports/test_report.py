@@ -249,6 +249,7 @@ def test_colours_pass_wcag_aa_in_every_scheme():
     blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     assert len(blocks) == 3  # light, dark, print
     needed = {"ink": 7, "soft": 4.5, "blue-ink": 4.5, "orange-ink": 4.5, "green": 4.5, "blue": 3, "orange": 3}
+    needed |= {f"k{number}": 3 for number in range(2, 8)}  # of classes
     for block in blocks:
         colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6});", block))
         for ground in ("paper", "wash"):

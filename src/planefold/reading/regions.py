@@ -221,8 +221,10 @@ class Region:
         Raises
         ------
         ParameterError
-            If there may be more than ``limit`` corners. From about ten inputs on volumes cannot be computed in
-            acceptable time, by any known method.
+            If there may be more than ``limit`` corners: with many inputs volumes cannot be computed in acceptable time,
+            by any known method.
+        DataError
+            If rounding leaves less than six digits.
         """
         whole = self.irredundant()
         return polyhedra.volume(whole.A, whole.b, self.interior_point, limit=limit)

@@ -72,7 +72,7 @@ def _deepfool(
 
 def _shortest(coefs: Floats, values: Floats, norm: Norm) -> Floats:
     """Return for each point the shortest move that makes one of its margins 0, were the network a plane."""
-    sizes = length(coefs, _dual(norm))
+    sizes = length(coefs, dual(norm))
     with np.errstate(divide="ignore", invalid="ignore"):
         far = np.where(sizes > 0, values / sizes, np.inf)
     rows = np.arange(len(coefs))
@@ -89,7 +89,8 @@ def _shortest(coefs: Floats, values: Floats, norm: Norm) -> Floats:
     return moves
 
 
-def _dual(norm: Norm) -> Norm:
+def dual(norm: Norm) -> Norm:
+    """Name the norm of gradients that belongs to a norm of moves."""
     return {"l1": "linf", "l2": "l2", "linf": "l1"}[norm]  # type: ignore[return-value]
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from planefold.core.errors import DataError, ParameterError, show, unknown_choice
 from planefold.networks.affine import Floats, PiecewiseLinearNet
-from planefold.robustness.attacks import Norm, length, nearest_crossing, push_across
+from planefold.robustness.attacks import Norm, dual, length, nearest_crossing, push_across
 from planefold.robustness.bounds import Domain, linear_bounds
 from planefold.robustness.branching import branch
 from planefold.robustness.milp import TOLERANCE, distance_by_milp
@@ -200,7 +200,10 @@ def distance(
     exact = found.upper == found.lower or found.upper - found.lower <= tolerance * found.upper
     why_not = ""
     if not exact:
-        why_not = "it was only asked whether it is within a limit" if found.finished else f"{time_limit:g} s were over"
+        why_not = f"{time_limit:g} s were over"
+        if found.finished:
+            why_not = "the border is touched and not crossed there, or the two bounds differ by rounding"
+            why_not = why_not if within == math.inf else "it was only asked whether it is within a limit"
     return record(found, bool(exact), why_not)
 
 
@@ -337,8 +340,8 @@ def certified_radius(
     bounds = linear_bounds(margins, Domain(lower=low, upper=high))
     least = bounds.output_lower
     if norm != "linf":
-        dual = length(bounds.coefs, "l2" if norm == "l2" else "linf")
-        least = np.maximum(least, bounds.coefs @ x + bounds.intercepts - radii[:, None] * dual)
+        steepest = length(bounds.coefs, dual(norm))
+        least = np.maximum(least, bounds.coefs @ x + bounds.intercepts - radii[:, None] * steepest)
     size = abs(bounds.intercepts) + abs(bounds.coefs) @ np.maximum(abs(x), 1e-300)
     proved = (least > 1e-9 * size).all(axis=1)
     return float(radii[proved.argmax()]) if proved.any() else 0.0

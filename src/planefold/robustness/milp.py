@@ -11,8 +11,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
-from planefold.networks.affine import Floats, PiecewiseLinearNet
-from planefold.robustness.attacks import Norm, length, push_across
+from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
+from planefold.robustness.attacks import Norm, dual, length, push_across
 from planefold.robustness.bounds import BoxBounds, Domain, linear_bounds
 from planefold.robustness.projection import Found
 
@@ -56,7 +56,8 @@ def distance_by_milp(
     into the sums of what follows. Their bounds are linear ones, made tighter by linear programs where there are few.
     One program for each margin that could reach 0; a point that a program finds is made exact within its region.
     """
-    point = polish(margins, x, witness, norm, lower, upper)
+    near = polish(margins, x, witness, norm, lower, upper)
+    point = witness if near is None else near
     best = float(length(point - x, norm))
     least, n_nodes, late = math.inf, 0, False
     for rival in _rivals(margins, x, lower, upper, norm, best):
@@ -66,11 +67,11 @@ def distance_by_milp(
             least = 0.0
             break
         single = margins.with_outputs(np.eye(margins.n_outputs)[:, [rival]])
-        solved = _solve(single, x, lower, upper, norm, best, deadline)
+        solved, signs = _solve(single, x, lower, upper, norm, best, deadline)
         n_nodes += solved.n_steps
-        if solved.witness is not None:
-            found = polish(single, x, solved.witness, norm, lower, upper)
-            if float(length(found - x, norm)) < best:
+        for start in (signs, None) if solved.witness is not None else ():
+            found = polish(single, x, solved.witness, norm, lower, upper, start)
+            if found is not None and float(length(found - x, norm)) < best:
                 point, best = found, float(length(found - x, norm))
         least = min(least, solved.lower)
         late |= not solved.finished
@@ -102,7 +103,7 @@ class _Program:
     high: Floats
     low_v: Floats
     high_v: Floats
-    n_bends: int
+    bends: npt.NDArray[np.int64]
     target: Floats  # margin as a function of the variables, and its constant
     constant: float
     sums: Floats  # the bent units' sums as rows of the same kind, before z is put for them
@@ -157,7 +158,7 @@ def _program(net: PiecewiseLinearNet, bounds: BoxBounds, domain: Domain) -> _Pro
         high=np.concatenate([fixed, np.full(m, np.inf), np.zeros(m), -least]),
         low_v=np.concatenate([-np.ones(n), least, np.zeros(2 * m)]),
         high_v=np.concatenate([np.ones(n), most, most, np.ones(m)]),
-        n_bends=m,
+        bends=bends,
         target=np.concatenate([final[:n], np.zeros(m), final[n:-1], np.zeros(m)]),
         constant=float(final[-1]),
         sums=sums,
@@ -195,11 +196,12 @@ def _solve(
     norm: Norm,
     best: float,
     deadline: float,
-) -> Found:
+) -> tuple[Found, Signs | None]:
+    """Solve the program of one margin; return what it proved, and the pattern of its solution."""
     domain = _domain(x, lower, upper, norm, best)
     bounds = linear_bounds(net, domain)
     program = _program(net, bounds, domain)
-    if TIGHTEN_FROM <= program.n_bends <= TIGHTEN_UP_TO:
+    if TIGHTEN_FROM <= len(program.bends) <= TIGHTEN_UP_TO:
         bounds = _tightened(net, bounds, program, domain, x, norm, best, deadline)
         program = _program(net, bounds, domain)
     rows, low, high, n_lengths = _moves(x, domain, norm, best, len(program.low_v))
@@ -210,7 +212,7 @@ def _solve(
     n_variables = len(program.low_v)
     cost = np.concatenate([np.zeros(n_variables), np.ones(n_lengths)])
     integral = np.zeros(n_variables + n_lengths, dtype=np.int64)
-    integral[n_variables - program.n_bends : n_variables] = 1
+    integral[n_variables - len(program.bends) : n_variables] = 1
     result = milp(
         cost,
         integrality=integral,
@@ -231,7 +233,13 @@ def _solve(
         bound = 1.0
     proved = max(bound - TOLERANCE, 0.0) * best
     n_steps = int(getattr(result, "mip_node_count", None) or 1)
-    return Found(lower=proved, upper=best, witness=witness, n_steps=n_steps, finished=result.status in (0, 2))
+    signs = None
+    if result.x is not None:
+        signs = bounds.signs[0]
+        binaries = result.x[n_variables - len(program.bends) : n_variables]
+        signs[program.bends] = np.where(binaries > 0.5, 1, -1)
+    found = Found(lower=proved, upper=best, witness=witness, n_steps=n_steps, finished=result.status in (0, 2))
+    return found, signs
 
 
 def _tightened(
@@ -248,7 +256,7 @@ def _tightened(
     low, high = bounds.lower.copy(), bounds.upper.copy()
     bends = np.flatnonzero((low[0] < 0) & (high[0] > 0) & ~_straight(net))
     depth = net.depths()[bends]
-    n, m = net.n_inputs, program.n_bends
+    n, m = net.n_inputs, len(program.bends)
     rows, row_low, row_high, n_lengths = _moves(x, domain, norm, best, len(program.low_v))
     A = sp.vstack([sp.hstack([program.A, sp.csr_array((len(program.low), n_lengths))]), rows], format="csr")
     A_low, A_high = np.concatenate([program.low, row_low]), np.concatenate([program.high, row_high])
@@ -274,41 +282,54 @@ def _tightened(
     return BoxBounds(**{**vars(bounds), "lower": low, "upper": high})
 
 
-def polish(margins: PiecewiseLinearNet, x: Floats, point: Floats, norm: Norm, lower: Floats, upper: Floats) -> Floats:
-    """Move a point across the border to the nearest one of the regions that it lies in, as long as that helps."""
-    best = point
+def polish(
+    margins: PiecewiseLinearNet,
+    x: Floats,
+    point: Floats,
+    norm: Norm,
+    lower: Floats,
+    upper: Floats,
+    signs: Signs | None = None,
+) -> Floats | None:
+    """Move a point at the border to the nearest one across in the region that it lies in, and on, as long as that helps.
+
+    ``signs`` is the pattern of the region to begin with, where it is known better than from the point. None when nothing
+    across was met.
+    """
+    best: Floats | None = point if (margins.outputs(point[None]) <= 0).any() else None
+    signs = margins.patterns(point[None])[0] if signs is None else signs
     for _ in range(POLISH):
-        moved = _nearest_in_region(margins, x, point, norm, lower, upper)
+        moved = _nearest_in_region(margins, x, signs, float(length(point - x, norm)) or 1.0, norm, lower, upper)
         across = None if moved is None else push_across(margins, x, moved, lower, upper)
         if across is None:
             break
-        gained = float(length(best - x, norm)) - float(length(across - x, norm))
-        if (margins.outputs(best[None]) > 0).all() or gained > 0:
+        gained = math.inf if best is None else float(length(best - x, norm)) - float(length(across - x, norm))
+        if gained > 0:
             best = across
-        if gained <= 1e-9 * float(length(best - x, norm)):
+        if gained <= 1e-9 * float(length(across - x, norm)):
             break
         # A little farther on the way lies the next region, if the border goes on there.
-        point = across + 1e-6 * (across - point)
-    if (margins.outputs(best[None]) > 0).all():
-        best = push_across(margins, x, best, lower, upper)  # type: ignore[assignment]
+        signs = margins.patterns((across + 1e-6 * (across - point))[None])[0]
+        point = across
     return best
 
 
 def _nearest_in_region(
-    margins: PiecewiseLinearNet, x: Floats, point: Floats, norm: Norm, lower: Floats, upper: Floats
+    margins: PiecewiseLinearNet, x: Floats, signs: Signs, scale: float, norm: Norm, lower: Floats, upper: Floats
 ) -> Floats | None:
-    signs = margins.patterns(point[None])[0]
+    """Return the nearest point of a region where a margin is 0 or less, of the margin that comes nearest."""
     coefs, intercepts = margins.maps_of_units(signs)
     gradient, constant = (part[0] for part in margins.local_maps(signs[None]))
     sides = np.where(signs > 0, 1.0, -1.0)
-    rival = int((gradient @ point + constant).argmin())
+    values = gradient @ x + constant
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rival = int(np.nan_to_num(values / length(gradient, dual(norm)), nan=np.inf, posinf=np.inf).argmin())
     # In moves y from x: sides * (coefs @ (x + y) + intercepts) >= 0, margin <= 0, |y| <= the length.
     G = np.vstack([-sides[:, None] * coefs, gradient[rival]])
     h = np.append(sides * (coefs @ x + intercepts), -(gradient[rival] @ x + constant[rival]))
     sizes = abs(G).max(axis=1, initial=0.0)
     kept = sizes > 1e-13 * sizes.max(initial=0.0)
     G, h = G[kept] / sizes[kept, None], h[kept] / sizes[kept]
-    scale = float(length(point - x, norm)) or 1.0
     n = len(x)
     n_lengths = 1 if norm == "linf" else n
     lengths = np.ones((n, 1)) if norm == "linf" else np.eye(n)

@@ -98,6 +98,7 @@ class _Walk:
         self.seen: set[bytes] = set()
         self.heap: list[tuple[float, int, bool, _Region, int]] = []
         self.n_entries = 0
+        self.touched = math.inf  # where the border is met, up to rounding, and nothing is across
 
     @property
     def limit(self) -> float:
@@ -112,7 +113,13 @@ class _Walk:
             if key >= self.best or key > self.within or self.best <= self.within < math.inf:
                 break
             if time.perf_counter() > self.deadline:
-                return Found(lower=key, upper=self.best, witness=self.witness, n_steps=len(self.seen), finished=False)
+                return Found(
+                    lower=min(key, self.touched),
+                    upper=self.best,
+                    witness=self.witness,
+                    n_steps=len(self.seen),
+                    finished=False,
+                )
             heapq.heappop(self.heap)
             if is_exact:
                 for signs in self._behind(region, row):
@@ -123,7 +130,11 @@ class _Walk:
                     self._push(max(key, exact), True, region, row)
         top = self.heap[0][0] if self.heap else math.inf
         return Found(
-            lower=min(top, self.best), upper=self.best, witness=self.witness, n_steps=len(self.seen), finished=True
+            lower=min(top, self.best, self.touched),
+            upper=self.best,
+            witness=self.witness,
+            n_steps=len(self.seen),
+            finished=True,
         )
 
     def _push(self, key: float, is_exact: bool, region: _Region, row: int) -> None:
@@ -187,7 +198,9 @@ class _Walk:
         if move is None:
             return
         point = push_across(self.margins, self.x, self.x + move, self.low, self.high)
-        if point is not None and (distance := float(length(point - self.x, "l2"))) < self.best:
+        if point is None:
+            self.touched = min(self.touched, float(length(move, "l2")))
+        elif (distance := float(length(point - self.x, "l2"))) < self.best:
             self.witness, self.best = point, distance
 
     def _facet(self, region: _Region, row: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial import HalfspaceIntersection
+from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from planefold.core.errors import DataError, ParameterError
 from planefold.reading.polyhedra import (
@@ -151,7 +151,7 @@ def test_too_many_corners_are_refused_before_the_work():
 
 
 def test_the_volume_of_a_simplex():
-    for d in (2, 3, 6):
+    for d in (2, 3, 6, 8):
         A, b = normalised(np.vstack([-np.eye(d), np.ones((1, d))]), np.append(np.zeros(d), 1.0))
         assert volume(A, b, np.full(d, 0.5 / d)) == pytest.approx(1 / math.factorial(d))
 
@@ -161,3 +161,18 @@ def test_the_volume_of_what_is_almost_flat():
     b[[2, 5]] = 1e-9
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
     assert volume(A @ turn, b, np.zeros(3)) == pytest.approx(2e-9, rel=1e-5)
+
+
+@pytest.mark.parametrize("d", [5, 6, 7])
+def test_both_ways_to_a_volume_agree(d):
+    A, b = drawn(d, 3 * d, d)
+    side, ends = cube(d, 2.0)
+    A, b = np.vstack([A, side]), np.concatenate([b, ends])
+    rows = facets(A, b, np.zeros(d)).rows
+    A, b = A[rows], b[rows]
+    points = np.random.default_rng(0).uniform(-2, 2, (300_000, d))
+    share = (points @ A.T <= b).all(axis=1).mean()
+    spread = math.sqrt(share / len(points)) * 4**d
+    assert abs(volume(A, b, np.zeros(d)) - share * 4**d) < 4 * spread
+    if d == 5:
+        assert volume(A, b, np.zeros(d)) == pytest.approx(ConvexHull(vertices(A, b, np.zeros(d))[0]).volume, rel=1e-9)
