@@ -197,6 +197,19 @@ def make_hostile_report() -> ReportData:
     )
 
 
+def make_reading() -> dict[str, Any]:
+    """What a small model with long and hostile names says."""
+    import planefold as pf
+    from planefold.reports.reading_data import reading_data
+
+    rng = np.random.default_rng(0)
+    names = ["a column with a name that is far longer than any card is wide", HOSTILE, THAI, "x" * 60]
+    X = {name: 1000 * rng.normal(size=150) for name in names} | {QUOTES: rng.choice([HOSTILE, THAI], size=150)}
+    y = np.where(X[names[0]] + abs(X[names[1]]) > 800, HOSTILE, QUOTES)
+    model = pf.MLPClassifier((16,), n_members=2, max_iter=20, random_state=0).fit(X, y)
+    return reading_data(model, X, y, worst=3)
+
+
 @pytest.fixture(scope="session")
 def reports() -> dict[str, ReportData]:
     """One report of each kind of picture."""
@@ -215,6 +228,7 @@ def make() -> Callable[..., Any]:
         "run": make_run,
         "columns": columns,
         "report": make_report,
+        "reading": make_reading,
         "binary": binary_case,
         "regression": regression_case,
         "multiclass": multiclass_case,

@@ -28,12 +28,13 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def paths(reports, tmp_path_factory):
+def paths(reports, make, tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
-    return {name: write_report(folder / f"{name}.html", data) for name, data in reports.items()}
+    read = {"reading": make("report", make("binary"), reading=make("reading"))}
+    return {name: write_report(folder / f"{name}.html", data) for name, data in (reports | read).items()}
 
 
-@pytest.mark.parametrize("name", ["binary", "regression", "multiclass", "hostile"])
+@pytest.mark.parametrize("name", ["binary", "regression", "multiclass", "hostile", "reading"])
 def test_a_page_is_quiet_and_fits_in_both_schemes(name, browser, paths):
     grounds = set()
     for scheme in ("light", "dark"):
@@ -63,7 +64,7 @@ def test_no_text_of_a_chart_leaves_its_picture(browser, paths):
             || box.top < picture.top - 2 || box.bottom > picture.bottom + 2);
     }).map(text => text.textContent)"""
     page = browser.new_page()
-    for name in ("binary", "regression", "multiclass", "hostile"):
+    for name in ("binary", "regression", "multiclass", "hostile", "reading"):
         page.goto(paths[name].as_uri())
         for width in (1440, 390):
             page.set_viewport_size({"width": width, "height": 900})

@@ -166,7 +166,7 @@ class Region:
         Notes
         -----
         Exact up to rounding; the certificate says how clear it was. See :func:`planefold.reading.polyhedra.facets` for
-        the method; ``python benchmarks/reading_regions.py`` measured 10 ms with 20 inputs and 128 units, and 30 ms with
+        the method; ``python benchmarks/reading_regions.py`` measured 14 ms with 20 inputs and 128 units, and 41 ms with
         50 inputs and 200 units.
         """
         if self.facet_points is not None:

@@ -23,6 +23,7 @@ from planefold.reports.svg import (
 )
 
 N_COLOURS = 8  # of classes in style.css; more take the same ones again
+LETTER = 8.6  # pixels of a wide letter of an axis
 _MOST_KINKS_MARKED = 40
 
 
@@ -59,7 +60,7 @@ def plane_map(found: Mapping[str, Any], width: int) -> str:
     height = round(min(width, 520) * 0.86)
     x = Scale(low=u0, high=u1, start=58, stop=width - 14)
     y = Scale(low=v0, high=v1, start=height - 46, stop=34)
-    across, up = found["labels"]
+    across, up = (_fitting(name, width - 60) for name in found["labels"])
     parts = [rect(x.start, y.stop, x.stop - x.start, y.start - y.stop, "ground")]
     for area in found["areas"]:
         loops = [[(x(u), y(v)) for u, v in loop] for loop in area["loops"]]
@@ -77,8 +78,15 @@ def plane_map(found: Mapping[str, Any], width: int) -> str:
     return svg(width, height, "".join(parts), title=f"{up} against {across}: {found['says']}", desc=_map_desc(found))
 
 
+def _fitting(name: str, width: float) -> str:
+    """Cut a name that is longer than a picture is wide."""
+    most = int(width / LETTER)
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def _named(at: Sequence[float], what: str, x: Scale, y: Scale, css: str = "") -> str:
-    half = 4.2 * len(what)
+    what = _fitting(what, (x.stop - x.start) / 2)
+    half = LETTER / 2 * len(what)
     return label(min(max(x(at[0]), x.start + half), x.stop - half), y(at[1]) + 5, what, f"tick {css}".strip(),
                  anchor="middle")  # fmt: skip
 
@@ -98,9 +106,10 @@ def effect(found: Mapping[str, Any], width: int) -> str:
     x = Scale(low=points[0][0], high=points[-1][0], start=54, stop=width - 14)
     y = Scale(low=low, high=high, start=height - 46, stop=30)
     ticks = roomy_ticks(x, 5 if width > 400 else 4)
-    name = f"{found['column']}{' (' + found['unit'] + ')' if found['unit'] else ''}"
+    name = _fitting(f"{found['column']}{' (' + found['unit'] + ')' if found['unit'] else ''}", width - 60)
+    up = _fitting(capital(found["output"]), width)
     frame = Frame(x=x, y=y)
-    parts = [frame.axes(x_label=name, y_label=capital(found["output"]), x_ticks=ticks, y_ticks=y.ticks(3))]
+    parts = [frame.axes(x_label=name, y_label=up, x_ticks=ticks, y_ticks=y.ticks(3))]
     parts += [line(x(t), y.start - 7, x(t), y.start, "rug") for t in found["deciles"]]
     places = [(x(t), y(value)) for t, value in points]
     parts.append(path(places, "curve effect"))

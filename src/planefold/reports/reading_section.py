@@ -23,6 +23,7 @@ _WHICH = {
 }
 _SCALES = {"logistic": "a log-odds", "softmax": "a log-odds", "exp": "a logarithm"}
 _MOST_DIGITS = 6
+_FEW_PLANES = 3
 
 
 def reading_section(found: Plain | None) -> str:
@@ -32,7 +33,7 @@ def reading_section(found: Plain | None) -> str:
     if "why_not" in found:
         return f'<p class="none unread">{text(found["why_not"], 400)}</p>'
     body = _planes(found) + _rows(found) + _pictures(found)
-    note = f'<p class="note">{text(_sure(found), 400)}</p>'
+    note = f'<p class="note last">{text(_sure(found), 600)}</p>'
     return section("reading", "How it decides", body + note, lede=_lede(found))
 
 
@@ -43,7 +44,8 @@ def _lede(found: Plain) -> str:
         among = f", though they lie in {_whole(regions)} activation regions" if regions > 1 else ""
         return f"{opening}For all {_whole(rows)} rows it is one and the same linear model{among}."
     among = f" ({_whole(regions)} activation regions)" if regions > planes else ""
-    return f"{opening}{_whole(rows)} rows lie on {_whole(planes)} planes{among}, of {_whole(found['n_units'])} creases."
+    units = f"{_whole(found['n_units'])} units can each make a crease"
+    return f"{opening}{_whole(rows)} rows lie on {_whole(planes)} planes{among}; {units}."
 
 
 def _whole(number_: int) -> str:
@@ -53,10 +55,11 @@ def _whole(number_: int) -> str:
 def _sure(found: Plain) -> str:
     scale = _SCALES.get(found["link"])
     said = f"“{found['outputs'][0]}” is {scale}: what a formula adds up before it is turned back. " if scale else ""
+    spread = "A spread is how far a column’s values usually lie apart. "
     count = "In an activation region the same units are on; regions with the same linear model are one plane here. "
     judged = found.get("n_judged") or 0
     some = f"Of {judged:,} rows, {found['n_rows']:,} were read, evenly spaced. " if judged > found["n_rows"] else ""
-    return said + count + some + f"The signs that this rests on: {found['certificate']}."
+    return said + count + spread + some + f"The signs that this rests on: {found['certificate']}."
 
 
 # ----------------------------------------------------------------------------------------------------------- planes
@@ -78,7 +81,7 @@ def _planes(found: Plain) -> str:
     brackets = any(not term["is_number"] for plane in shown for term in plane["formula"]["terms"])
     said += " In brackets: 1 where it holds, otherwise 0." if brackets else ""
     formulas = f'<div><h3>{text(title)}</h3><ol class="planes">{items}</ol><p class="note">{said.strip()}</p></div>'
-    if found["n_planes"] == 1:
+    if found["n_planes"] <= _FEW_PLANES:  # a curve of them would say less than the list
         return f'<div class="reading one">{formulas}</div>'
     chart = both_widths(lambda width: reading_charts.coverage(found["coverage"], found["n_rows"], width), 430, 346)
     return f'<div class="reading">{formulas}<figure>{chart}</figure></div>'

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from planefold.core.errors import DataError, ParameterError, show, unknown_choice
 from planefold.networks.affine import Floats, PiecewiseLinearNet
-from planefold.robustness.attacks import Norm, dual, length, nearest_crossing, push_across
+from planefold.robustness.attacks import Norm, direction, dual, length, nearest_crossing, push_across
 from planefold.robustness.bounds import Domain, linear_bounds
 from planefold.robustness.branching import branch
 from planefold.robustness.milp import TOLERANCE, distance_by_milp
@@ -137,7 +137,7 @@ def distance(
     >>> from planefold.networks.affine_builder import Builder
     >>> builder = Builder((2,))
     >>> hidden = builder.fold(builder.affine(builder.input, np.eye(2), np.zeros(2)), layer="hidden 1")
-    >>> net = builder.finish(builder.affine(hidden, [[1.0], [1.0]], [-1.0]))  # relu(a) + relu(b) = 1
+    >>> net = builder.finish(builder.affine(hidden, np.ones((2, 1)), [-1.0]))  # relu(a) + relu(b) = 1
     >>> print(distance(net, [2.0, 1.0]))
     the decision changes at distance 1.41421 (l2)
     >>> print(distance(net, [2.0, 1.0], norm="linf"))
@@ -159,6 +159,9 @@ def distance(
         rival = None
         if found.witness is not None:
             rival = rivals[int(margins.outputs(found.witness[None])[0].argmin())]
+            witness = confirmed(net, label, point, found.witness, low, high)
+            most = max(found.upper, float(length(witness - point, norm)))
+            found = Found(**{**vars(found), "witness": witness, "upper": most})
         return Distance(
             lower=min(found.lower, found.upper),
             upper=found.upper,
@@ -292,6 +295,7 @@ def robust(
     margins, label, _ = margins_of(net, point, label)
 
     def record(verdict: str, at: Floats | None, least: float, method: str, why_not: str = "") -> Robustness:
+        at = None if at is None else confirmed(net, label, point, at, low, high)
         return Robustness(
             verdict=verdict,
             epsilon=epsilon,
@@ -345,6 +349,29 @@ def certified_radius(
     size = abs(bounds.intercepts) + abs(bounds.coefs) @ np.maximum(abs(x), 1e-300)
     proved = (least > 1e-9 * size).all(axis=1)
     return float(radii[proved.argmax()]) if proved.any() else 0.0
+
+
+def confirmed(net: PiecewiseLinearNet, label: int, x: Floats, witness: Floats, lower: Floats, upper: Floats) -> Floats:
+    """Move a witness by a few units in its last place, where the network itself still sees it on this side."""
+
+    def is_across(point: Floats) -> bool:
+        outputs = net.outputs(point[None])[0]
+        if net.n_outputs == 1:
+            return bool(outputs[0] <= 0 if label else outputs[0] >= 0)
+        return bool(np.delete(outputs, label).max() >= outputs[label])
+
+    if is_across(witness):
+        return witness
+    margins, _, _ = margins_of(net, x, label)
+    values = margins.outputs(witness[None])[0]
+    gradient = margins.local_maps(margins.patterns(witness[None]), [int(values.argmin())])[0][0, 0]
+    size = float(length(witness - x, "l2"))
+    for share in np.geomspace(1e-16, 1e-9, 22):
+        for way in (direction(witness - x), -direction(gradient)):
+            moved = np.clip(witness + share * size * way, lower, upper)
+            if is_across(moved):
+                return np.asarray(moved)
+    return witness
 
 
 def margins_of(net: PiecewiseLinearNet, x: Floats, label: int | None) -> tuple[PiecewiseLinearNet, int, list[int]]:

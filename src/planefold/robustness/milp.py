@@ -69,13 +69,15 @@ def distance_by_milp(
         single = margins.with_outputs(np.eye(margins.n_outputs)[:, [rival]])
         solved, signs = _solve(single, x, lower, upper, norm, best, deadline)
         n_nodes += solved.n_steps
-        for start in (signs, None) if solved.witness is not None else ():
+        for start in (signs, None):
+            if solved.witness is None:
+                break
             found = polish(single, x, solved.witness, norm, lower, upper, start)
             if found is not None and float(length(found - x, norm)) < best:
                 point, best = found, float(length(found - x, norm))
         least = min(least, solved.lower)
         late |= not solved.finished
-    finished = not late or least > within or best <= within
+    finished = not late or least > within or best <= within < math.inf
     return Found(lower=min(least, best), upper=best, witness=point, n_steps=n_nodes, finished=finished)
 
 
@@ -231,6 +233,8 @@ def _solve(
     bound = 0.0 if dual is None or not math.isfinite(dual) else float(dual)
     if result.status == 2:  # nothing nearer than the best
         bound = 1.0
+    elif result.status == 0 and not len(program.bends):  # a linear program, whose value is its bound
+        bound = float(result.fun)
     proved = max(bound - TOLERANCE, 0.0) * best
     n_steps = int(getattr(result, "mip_node_count", None) or 1)
     signs = None
@@ -291,10 +295,10 @@ def polish(
     upper: Floats,
     signs: Signs | None = None,
 ) -> Floats | None:
-    """Move a point at the border to the nearest one across in the region that it lies in, and on, as long as that helps.
+    """Move a point at the border to the nearest one across in its region, and on, as long as that helps.
 
-    ``signs`` is the pattern of the region to begin with, where it is known better than from the point. None when nothing
-    across was met.
+    ``signs`` is the pattern of the region to begin with, where it is known better than from the point. None when
+    nothing across was met.
     """
     best: Floats | None = point if (margins.outputs(point[None]) <= 0).any() else None
     signs = margins.patterns(point[None])[0] if signs is None else signs

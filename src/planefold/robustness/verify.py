@@ -119,7 +119,7 @@ def verify(
     >>> from planefold.networks.affine_builder import Builder
     >>> builder = Builder((2,))
     >>> hidden = builder.fold(builder.affine(builder.input, np.eye(2), np.zeros(2)), layer="hidden 1")
-    >>> net = builder.finish(builder.affine(hidden, [[1.0], [1.0]], [0.0]))
+    >>> net = builder.finish(builder.affine(hidden, np.ones((2, 1)), [0.0]))
     >>> print(verify(net, [-1, -1], [1, 1], [([[1.0]], [-0.1])]))  # can relu(a) + relu(b) be -0.1 or less?
     unsat
     >>> print(verify(net, [-1, -1], [1, 1], [([[-1.0]], [-1.9])]))  # can it be 1.9 or more?

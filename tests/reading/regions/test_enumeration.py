@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from planefold.core.errors import ParameterError
 from planefold.networks.affine_builder import Builder
+from planefold.networks.mlp import MLPSpec
 from planefold.reading.enumeration import count_regions, regions
 
 
@@ -183,3 +184,14 @@ def test_clips_and_residual_sums(nets):
     net = builder.finish(builder.affine(value, np.ones((2, 1))))
     assert keys(regions(net, (-1, 1))) == nets.patterns_by_linprog(net)
     assert keys(regions(net, (-1, 1), method="walk")) == nets.patterns_by_linprog(net)
+
+
+def test_our_own_networks_are_read_members_and_all(nets):
+    for members in (1, 3):
+        model = MLPSpec(n_features=2, n_outputs=1, hidden_layer_sizes=(4, 3), n_members=members).build(
+            random_state=np.random.RandomState(0)
+        )
+        found = regions(model, (-2, 2))
+        assert found.n_regions == count_regions(model, (-2, 2), method="walk").n_regions
+        outputs = np.einsum("roi,ri->ro", found.coefs, found.witnesses) + found.intercepts
+        assert outputs == pytest.approx(found.net.outputs(found.witnesses), abs=1e-12)
