@@ -73,7 +73,7 @@ class _Window:
         """Cut a window into planes, in tiles if there are many."""
         net = _decisive(cut.net, model)
         (u0, u1), (v0, v1) = cut.window
-        sums = _Sums(net, (u1 - u0) * (v1 - v0))
+        sums = _Sums(net, (u1 - u0) * (v1 - v0), _class_names(net, model))
         deadline, why_not = time.monotonic() + asked["time_limit"], ""
         plane: dict[str, Any] = {"origin": cut.origin, "directions": cut.directions}
         flat = net.restricted(cut.origin, cut.directions)
@@ -99,7 +99,7 @@ class _Window:
 
         def draw() -> Any:
             found = sums.parts[0] if sums.parts else planes(net, cut.window, max_regions=asked["max_regions"], **plane)
-            return _drawn(found, cut, codes)
+            return _drawn(found, cut, codes, sums.class_names)
 
         found = sums.data(why_not)
         data = {"labels": cut.labels, "window": cut.window, "held": dict(cut.fixed), **found}
@@ -114,11 +114,21 @@ def _decisive(net: PiecewiseLinearNet, model: Any) -> PiecewiseLinearNet:
     return net.with_outputs(np.eye(net.n_outputs), -offsets, output_names=net.output_names)
 
 
-def _drawn(found: Planes, cut: Slice, codes: Any) -> Any:
+def _class_names(net: PiecewiseLinearNet, model: Any) -> list[str]:
+    names = list(net.output_names) or [str(place) for place in range(net.n_outputs)]
+    if net.n_outputs > 1:
+        return names
+    known = [str(label) for label in getattr(model, "classes_", ())]
+    positive = names[0] if net.output_names else "1"
+    return known if len(known) == 2 else [f"not {positive}", positive]
+
+
+def _drawn(found: Planes, cut: Slice, codes: Any, class_names: list[str]) -> Any:
     from planefold.plots import decision_map, regions
 
     decides = _decides(found.net)
-    options = {"X": cut.points, "y": codes} if len(cut.points) else {}
+    options: dict[str, Any] = {"classes": class_names}
+    options |= {"X": cut.points, "y": codes} if len(cut.points) else {}
     ax = decision_map(found, **options) if decides else regions(found, edges=found.n_regions <= WHOLE_IN_JSON)
     ax.set_xlabel(cut.labels[0])
     ax.set_ylabel(cut.labels[1])
@@ -132,8 +142,8 @@ def _decides(net: PiecewiseLinearNet) -> bool:
 class _Sums:
     """What adds up over the tiles of a window."""
 
-    def __init__(self, net: PiecewiseLinearNet, whole_area: float) -> None:
-        self.net, self.whole_area = net, whole_area
+    def __init__(self, net: PiecewiseLinearNet, whole_area: float, class_names: list[str]) -> None:
+        self.net, self.whole_area, self.class_names = net, whole_area, class_names
         self.known = np.zeros(0, dtype=np.uint64)
         self.area = self.length = 0.0
         self.shares = np.zeros(max(2, net.n_outputs))
@@ -163,14 +173,6 @@ class _Sums:
             self.shares += self.borders[0][0].area_shares * area
             self.length += self.borders[0][1].length
 
-    def class_names(self) -> list[str]:
-        """Names of the classes."""
-        names = list(self.net.output_names)
-        if self.net.n_outputs == 1:
-            positive = names[0] if names else "1"
-            return [f"not {positive}", positive]
-        return names or [str(place) for place in range(self.net.n_outputs)]
-
     def data(self, why_not: str) -> dict[str, Any]:
         """Everything as plain data."""
         why_not = why_not or self.why_not
@@ -188,7 +190,7 @@ class _Sums:
         if _decides(self.net):
             shares = self.shares / self.area
             found["classes"] = [
-                {"class": name, "area_share": share} for name, share in zip(self.class_names(), shares, strict=True)
+                {"class": name, "area_share": share} for name, share in zip(self.class_names, shares, strict=True)
             ]
             found["border"] = {"length": self.length}
             if one is not None:

@@ -1,0 +1,36 @@
+"""How records that hold arrays show themselves: the arrays by shape, not by thousands of numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from planefold.core.errors import show
+
+
+class Record:
+    """Base of records with arrays; their dataclass is made with ``repr=False``.
+
+    >>> import numpy as np
+    >>> @dataclasses.dataclass(frozen=True, repr=False)
+    ... class Path(Record):
+    ...     name: str
+    ...     points: np.ndarray
+    >>> Path("a", np.zeros((100, 2)))
+    Path(name='a', points=<float64 (100, 2)>)
+    """
+
+    def __repr__(self) -> str:
+        kept = [field.name for field in dataclasses.fields(self) if field.repr]  # type: ignore[arg-type]
+        shown = ", ".join(f"{name}={_short(getattr(self, name))}" for name in kept)
+        return f"{type(self).__name__}({shown})"
+
+
+def _short(value: Any) -> str:
+    if hasattr(value, "dtype") and getattr(value, "shape", ()):
+        return f"<{value.dtype} {value.shape}>"
+    if isinstance(value, Record):
+        return f"<{type(value).__name__}>"
+    if isinstance(value, tuple | list) and len(value) > 8:
+        return f"<{len(value)} of {type(value[0]).__name__}>"
+    return show(value)
