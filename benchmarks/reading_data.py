@@ -23,7 +23,7 @@ from sklearn.datasets import load_breast_cancer, make_moons
 from sklearn.exceptions import ConvergenceWarning
 
 import planefold as pf
-from planefold.reading.local_models import local_models
+from planefold.reading.tables.local_models import local_models
 
 PLAIN: dict[str, Any] = {"n_members": 1, "skip": None, "dropout": 0.0, "early_stopping": False, "random_state": 0}
 FEW = (1, 2, 5, 10, 50)

@@ -82,9 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.quick:
         given.rows, given.rounds = 50, 1
 
-    from planefold.reading.attributions import ice, integrated_gradients, partial_dependence
-    from planefold.reading.lines import lines
     from planefold.reading.models import from_model
+    from planefold.reading.segments.attributions import ice, integrated_gradients, partial_dependence
+    from planefold.reading.segments.lines import lines
 
     facts = machine()
     show_machine(facts)

@@ -105,7 +105,7 @@ def processor_seconds(work: Callable[[], Any]) -> float:
 
 def everything(net: Any) -> Any:
     """Compute regions, polygons, areas and local maps."""
-    from planefold.reading.planes import planes
+    from planefold.reading.slices.planes import planes
 
     found = planes(net, SQUARE)
     _ = found.polygon_vertices, found.areas, found.coefs, found.intercepts
@@ -157,8 +157,8 @@ def speed(given: argparse.Namespace) -> tuple[bool, Any]:
 
 def decision(given: argparse.Namespace) -> tuple[bool, Any]:
     """Measure border, class regions and a contour of the trained network."""
-    from planefold.reading.boundaries import boundary, class_regions, contours
-    from planefold.reading.planes import planes
+    from planefold.reading.slices.boundaries import boundary, class_regions, contours
+    from planefold.reading.slices.planes import planes
 
     found = planes(net_of(moons()), SQUARE)
     works = {
@@ -183,11 +183,11 @@ def scale(given: argparse.Namespace) -> tuple[bool, Any]:
     program = (
         "import sys, time; sys.path.append(sys.argv[1]); import reading_planes as here\n"
         "from training import memory_mark\n"
-        "from planefold.reading.tiles import count_regions\n"
+        "from planefold.reading.slices.tiles import count_in_window\n"
         "net = here.net_of(here.torch_module(list(map(int, sys.argv[2:])), 0))\n"
-        "count_regions(here.net_of(here.torch_module((8,), 0)), here.SQUARE)\n"
+        "count_in_window(here.net_of(here.torch_module((8,), 0)), here.SQUARE)\n"
         "before, started = memory_mark('VmHWM'), time.process_time()\n"
-        "found = count_regions(net, here.SQUARE)\n"
+        "found = count_in_window(net, here.SQUARE)\n"
         "print(found.n_regions, found.n_tiles, time.process_time() - started, memory_mark('VmHWM') - before)\n"
     )
     if not Path("/proc/self/status").is_file():

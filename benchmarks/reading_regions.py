@@ -36,9 +36,9 @@ from torch import nn
 
 from planefold.networks.affine import PiecewiseLinearNet
 from planefold.networks.affine_builder import Builder
-from planefold.reading.density import count_along_lines
-from planefold.reading.enumeration import count_regions, regions
-from planefold.reading.regions import region
+from planefold.reading.boxes.density import count_along_lines
+from planefold.reading.boxes.enumeration import count_regions, regions
+from planefold.reading.boxes.regions import region
 
 # Inputs and layers, and at most so many seconds.
 POINTS = (

@@ -27,12 +27,12 @@ from sklearn.datasets import load_iris, make_moons
 from planefold import MLPClassifier, MLPRegressor, plots
 from planefold.networks.affine import PiecewiseLinearNet
 from planefold.networks.affine_builder import Builder
-from planefold.reading.lines import line
-from planefold.reading.local_models import local_models
+from planefold.reading.architectures import random_net, study
 from planefold.reading.models import from_model
-from planefold.reading.planes import planes
-from planefold.reading.slices import slice_of
-from planefold.reading.study import random_net, study
+from planefold.reading.segments.lines import line
+from planefold.reading.slices.columns import slice_of
+from planefold.reading.slices.planes import planes
+from planefold.reading.tables.local_models import local_models
 
 DATA = Path(os.environ.get("PLANEFOLD_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SQUARE = ((-2.0, 2.0), (-2.0, 2.0))

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planefold import plots
+    from planefold import plots, reading, robustness
     from planefold.core.errors import PlanefoldError
     from planefold.data import TableEncoder, load_example, read_table
     from planefold.doctor import diagnose
@@ -35,6 +35,8 @@ _HOME = {
     "load_example": "planefold.data",
     "PlanefoldError": "planefold.core.errors",
     "plots": "planefold.plots",
+    "reading": "planefold.reading",
+    "robustness": "planefold.robustness",
 }
 
 __all__ = [
@@ -52,7 +54,9 @@ __all__ = [
     "load_example",
     "plots",
     "read_table",
+    "reading",
     "report",
+    "robustness",
 ]
 
 

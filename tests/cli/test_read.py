@@ -216,7 +216,7 @@ def test_a_slice_in_tiles_is_the_slice_in_one(
     cli: Any, small: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from planefold.cli import reading_windows
-    from planefold.reading import tiles
+    from planefold.reading.slices import tiles
 
     whole = cli("read", *small, "--x", "a", "--y", "b", "--json").json["slice"]
     monkeypatch.setattr(reading_windows, "AT_ONCE", 1)
@@ -429,7 +429,7 @@ def test_a_target_that_the_model_does_not_know_is_left_out(cli: Any, binary: Any
 
 
 def test_a_time_limit_leaves_what_is_known(cli: Any, small: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    from planefold.reading import tiles
+    from planefold.reading.slices import tiles
 
     monkeypatch.setattr(tiles, "TILE", 1)
     monkeypatch.setattr(tiles, "estimate_regions", lambda *_: 20_000)

@@ -18,12 +18,12 @@ from planefold.core.errors import DataError, ParameterError
 from planefold.networks.affine_builder import Builder
 from planefold.plots.palette import class_colour, depth_colours, tint, value_shades
 from planefold.plots.patches import halved, patchwork, triangles_of
-from planefold.reading.attributions import ice, partial_dependence
-from planefold.reading.boundaries import class_regions
-from planefold.reading.lines import function, line
-from planefold.reading.local_models import local_models
-from planefold.reading.planes import planes
-from planefold.reading.study import random_net, study
+from planefold.reading.architectures import random_net, study
+from planefold.reading.segments.attributions import ice, partial_dependence
+from planefold.reading.segments.lines import function, line
+from planefold.reading.slices.boundaries import class_regions
+from planefold.reading.slices.planes import planes
+from planefold.reading.tables.local_models import local_models
 
 SQUARE = ((-2.0, 2.0), (-2.0, 2.0))
 

@@ -7,10 +7,10 @@ import pytest
 
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.networks.affine_builder import Builder
-from planefold.reading import border_tiles as module
-from planefold.reading.border_tiles import NO_LEVEL, UNDECIDED, border_tiles, without_stable_units
-from planefold.reading.boundaries import boundary, class_regions, contours
-from planefold.reading.planes import planes
+from planefold.reading.slices import border_tiles as module
+from planefold.reading.slices.border_tiles import NO_LEVEL, UNDECIDED, border_tiles, without_stable_units
+from planefold.reading.slices.boundaries import boundary, class_regions, contours
+from planefold.reading.slices.planes import planes
 
 WINDOW = ((-1.0, 1.5), (-0.75, 1.0))
 AREA = 2.5 * 1.75

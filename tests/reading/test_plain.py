@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from planefold.core.errors import ParameterError
-from planefold.reading.boundaries import boundary, class_regions, contours
-from planefold.reading.lines import function, line
+from planefold.reading.architectures import random_net, study
 from planefold.reading.plain import FORMAT, as_data, plain
-from planefold.reading.planes import planes
-from planefold.reading.study import random_net, study
+from planefold.reading.segments.lines import function, line
+from planefold.reading.slices.boundaries import boundary, class_regions, contours
+from planefold.reading.slices.planes import planes
 
 NET = replace(random_net((2, 6, 5, 3), 0, init="normal"), link="softmax", output_names=("a", "b", "c"))
 PLANES = planes(NET, ((-2, 2), (-2, 2)))

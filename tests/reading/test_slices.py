@@ -8,10 +8,10 @@ import pytest
 
 from planefold import MLPClassifier
 from planefold.core.errors import DataError, ParameterError
+from planefold.reading.architectures import random_net
 from planefold.reading.models import from_model
-from planefold.reading.planes import planes
-from planefold.reading.slices import around, slice_of, usual_window
-from planefold.reading.study import random_net
+from planefold.reading.slices.columns import around, slice_of, usual_window
+from planefold.reading.slices.planes import planes
 
 
 @pytest.fixture(scope="module")

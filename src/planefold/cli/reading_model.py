@@ -202,7 +202,7 @@ class Rows:
     Parameters
     ----------
     X : Table, or ndarray of shape (n_rows, n_inputs)
-        As :func:`planefold.reading.local_models.local_models` takes them.
+        As :func:`planefold.reading.local_models` takes them.
     y : ndarray, or None
     source : estimator or PiecewiseLinearNet
         The model, whose inputs have the table's names where they had none.

@@ -14,13 +14,13 @@ from planefold.cli.options import note
 from planefold.cli.reading_model import Model, Rows
 from planefold.core.errors import DataError, ParameterError, listed
 from planefold.networks.affine import Floats
-from planefold.reading.bounds import bounds
-from planefold.reading.density import count_along_lines
-from planefold.reading.enumeration import count_regions
-from planefold.reading.explain import Explanation
-from planefold.reading.formulas import number
-from planefold.reading.lines import function
-from planefold.reading.local_models import Reading, local_models
+from planefold.reading.boxes.density import count_along_lines
+from planefold.reading.boxes.enumeration import count_regions
+from planefold.reading.capacity import bounds
+from planefold.reading.segments.lines import function
+from planefold.reading.tables.explain import Explanation
+from planefold.reading.tables.formulas import number
+from planefold.reading.tables.local_models import Reading, local_models
 
 N_LINES, FEW_LINES = 100, 10
 COUNTED_UP_TO = 8  # inputs of which all regions of a box are counted

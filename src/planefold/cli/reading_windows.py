@@ -15,16 +15,16 @@ from planefold.cli.reading_parts import MAX_NAMES, Part, counted, reading_of
 from planefold.core.errors import ParameterError, listed
 from planefold.core.progress import ProgressBar
 from planefold.networks.affine import PiecewiseLinearNet
-from planefold.reading.boundaries import Boundary, ClassRegions, boundary, class_regions
-from planefold.reading.columns import columns_of, decision_offsets, is_estimator
-from planefold.reading.estimates import estimate_regions
-from planefold.reading.formulas import number
 from planefold.reading.models import from_model
 from planefold.reading.plain import as_data
-from planefold.reading.planes import Planes, planes
-from planefold.reading.slices import Slice, slice_of
-from planefold.reading.tiles import hashes, tiled
-from planefold.reading.windows import window_corners
+from planefold.reading.slices.boundaries import Boundary, ClassRegions, boundary, class_regions
+from planefold.reading.slices.columns import Slice, slice_of
+from planefold.reading.slices.estimates import estimate_regions
+from planefold.reading.slices.planes import Planes, planes
+from planefold.reading.slices.tiles import hashes, tiled
+from planefold.reading.slices.windows import window_corners
+from planefold.reading.tables.columns import columns_of, decision_offsets, is_estimator
+from planefold.reading.tables.formulas import number
 
 AT_ONCE = 250_000  # regions of a window that are not cut tile by tile: about 1 GB
 REGIONS_A_SECOND = 10_000  # at least, of a network of a thousand units

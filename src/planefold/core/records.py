@@ -21,13 +21,14 @@ class Record:
     """
 
     def __repr__(self) -> str:
-        kept = [field.name for field in dataclasses.fields(self) if field.repr]  # type: ignore[arg-type]
+        record: Any = self  # a dataclass, as all that derive from this are
+        kept = (field.name for field in dataclasses.fields(record) if field.repr)
         shown = ", ".join(f"{name}={_short(getattr(self, name))}" for name in kept)
         return f"{type(self).__name__}({shown})"
 
 
 def _short(value: Any) -> str:
-    if hasattr(value, "dtype") and getattr(value, "shape", ()):
+    if hasattr(value, "dtype") and getattr(value, "shape", None):
         return f"<{value.dtype} {value.shape}>"
     if isinstance(value, Record):
         return f"<{type(value).__name__}>"

@@ -109,11 +109,11 @@ class Instruments:
             Their targets: then each plane says what its rows are and how well they are predicted.
         **options
             ``output`` (one output, a class, or a pair of classes) and ``max_models``, as in
-            :func:`planefold.reading.local_models.local_models`.
+            :func:`planefold.reading.local_models`.
 
         Returns
         -------
-        planefold.reading.data_planes.Reading
+        planefold.reading.tables.records.Reading
             Prints as a summary. ``reading[0]`` is the plane with most rows, ``reading.explain(7)`` explains the
             prediction for row 7, and ``reading.merged(5)`` puts almost equal planes together.
 
@@ -143,7 +143,7 @@ class Instruments:
         True
         """
         from planefold.estimators.inputs import take_target
-        from planefold.reading.local_models import local_models
+        from planefold.reading.tables.local_models import local_models
 
         check_is_fitted(self, "net_")
         X, y = take_target(X, y, self.encoder_)

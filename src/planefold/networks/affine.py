@@ -22,6 +22,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from planefold.core.errors import DataError, ParameterError
+from planefold.core.records import Record
 
 Floats = npt.NDArray[np.float64]
 Signs = npt.NDArray[np.int8]
@@ -105,8 +106,8 @@ def dense(matrix: Matrix) -> Floats:
     return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray())
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Fold:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Fold(Record):
     """What becomes of a sum ``z``: ``right * z`` where it is positive, ``left * z`` where it is not.
 
     Parameters
@@ -139,8 +140,8 @@ class Fold:
         return np.where(is_right, self.right, self.left)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Node:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Node(Record):
     """One step: the sum of affine maps of earlier values, and possibly a fold.
 
     Parameters
@@ -163,8 +164,8 @@ class Node:
         return len(self.bias)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PiecewiseLinearNet:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class PiecewiseLinearNet(Record):
     """A network of affine maps and folds.
 
     Parameters
@@ -212,6 +213,11 @@ class PiecewiseLinearNet:
         object.__setattr__(self, "folds", tuple(folds))
         object.__setattr__(self, "_last_use", tuple(last_use))
         object.__setattr__(self, "input_shape", self.input_shape or (self.n_inputs,))
+
+    def __str__(self) -> str:
+        layers = ", ".join(f"{width:,}" for width in self.widths) or "no"
+        said = f"{self.description}: {self.n_inputs:,} inputs, {layers} units that fold, {self.n_outputs:,} outputs"
+        return said + (f" before the {self.link} link" if self.link != "identity" else "")
 
     # ------------------------------------------------------------------------------------------------ what there is
 

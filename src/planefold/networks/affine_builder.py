@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from planefold.core.errors import DataError
+from planefold.core.records import Record
 from planefold.networks.affine import (
     Blocks,
     Floats,
@@ -27,8 +28,8 @@ from planefold.networks.affine import (
 ENTRIES_TO_TRY = 2**24
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Value:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Value(Record):
     """An affine combination of what nodes gave, while a network is built: sum of ``node @ matrix``, plus ``bias``.
 
     ``shape`` is that of one row, as the source library has it; the entries are flat in C order.

@@ -17,8 +17,8 @@ from planefold.reading.models import from_model
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from planefold.reading.curves import Curve
-    from planefold.reading.line_records import Line
+    from planefold.reading.segments.curves import Curve
+    from planefold.reading.segments.records import Line
 _MOST_OUTPUTS = 8
 _FEW_DOTS, _MOST_DOTS = 50, 400
 _MOST_KINKS = 40

@@ -25,10 +25,10 @@ from planefold.plots.patches import (
     view_size,
 )
 from planefold.plots.style import INK, axes_of
-from planefold.reading.boundaries import boundary, class_regions
 from planefold.reading.models import from_model
-from planefold.reading.planes import Planes, planes
-from planefold.reading.slices import around, slice_of
+from planefold.reading.slices.boundaries import boundary, class_regions
+from planefold.reading.slices.columns import around, slice_of
+from planefold.reading.slices.planes import Planes, planes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from planefold.reading.explain import Explanation
-    from planefold.reading.local_models import Reading
+    from planefold.reading.tables.explain import Explanation
+    from planefold.reading.tables.local_models import Reading
 
 _LONGEST = 28
 

@@ -13,7 +13,7 @@ from planefold.plots.style import GREY, INK, axes_of, plain_log, quiet
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from planefold.reading.study import Study
+    from planefold.reading.architectures import Study
 
 
 def nodes_against_layers(
@@ -24,7 +24,7 @@ def nodes_against_layers(
     Parameters
     ----------
     study : Study
-        From ``planefold.reading.study(...)``.
+        From ``planefold.reading.architectures(...)``.
     count : {"pieces", "regions"}
         Linear pieces, or activation regions.
     log : bool, optional

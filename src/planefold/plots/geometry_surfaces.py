@@ -15,10 +15,10 @@ from planefold.plots.geometry_units import COLUMNS, Part, parts_of
 from planefold.plots.palette import tint, unit_colour, value_shades
 from planefold.plots.patches import draw_segments, draw_values, frame, patchwork
 from planefold.plots.style import GREY, INK
-from planefold.reading.boundaries import contours
-from planefold.reading.curves import Units, units_at
 from planefold.reading.models import from_model
-from planefold.reading.planes import Planes, planes
+from planefold.reading.segments.curves import Units, units_at
+from planefold.reading.slices.boundaries import contours
+from planefold.reading.slices.planes import Planes, planes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

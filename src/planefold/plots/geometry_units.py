@@ -13,10 +13,10 @@ from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.plots.geometry_1d import bends, check_output, name_of_output
 from planefold.plots.palette import depth_colours, unit_colour
 from planefold.plots.style import GREY, INK, quiet
-from planefold.reading.curves import UnitCurves, Units, unit_curves
-from planefold.reading.line_records import Line
-from planefold.reading.lines import function
 from planefold.reading.models import from_model
+from planefold.reading.segments.curves import UnitCurves, Units, unit_curves
+from planefold.reading.segments.lines import function
+from planefold.reading.segments.records import Line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

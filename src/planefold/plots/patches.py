@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
 
-    from planefold.reading.planes import Planes
+    from planefold.reading.slices.planes import Planes
 
 _SHADES = 24  # a triangle whose corners lie further apart than one of so many shades is halved
 

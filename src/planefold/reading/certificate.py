@@ -44,7 +44,7 @@ class Certificate:
     def __str__(self) -> str:
         if not self.exact:
             return f"not exact: {self.why_not}"
-        if self.largest_zero == 0:
-            return "exact: no sum was near zero that is not zero"
-        said = f"exact: zeros up to {self.largest_zero:.0e}, others from {self.smallest_nonzero:.0e}"
-        return said + (f", {self.n_rational} signs decided in rationals" if self.n_rational else "")
+        said = "exact: every sign was clear"
+        if self.largest_zero > 0:
+            said = f"exact: zeros up to {self.largest_zero:.0e}, others from {self.smallest_nonzero:.0e}"
+        return said + (f", {self.n_rational:,} signs decided in rationals" if self.n_rational else "")

@@ -88,7 +88,7 @@ def from_model(model: Any, *, input_shape: Sequence[int] | None = None) -> Piece
 def _from_ours(model: Any) -> PiecewiseLinearNet:
     from planefold.networks.affine_mlp import affine_form
     from planefold.networks.mlp import MLP
-    from planefold.reading.columns import estimator_net, is_estimator
+    from planefold.reading.tables.columns import estimator_net, is_estimator
 
     if isinstance(model, MLP):
         return affine_form(model)

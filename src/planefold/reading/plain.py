@@ -10,11 +10,11 @@ import numpy as np
 
 from planefold.core.errors import ParameterError
 from planefold.networks.affine import PiecewiseLinearNet
-from planefold.reading.boundaries import Boundary, ClassRegions, Contour
+from planefold.reading.architectures import Study
 from planefold.reading.certificate import Certificate
-from planefold.reading.line_records import Line
-from planefold.reading.planes import Planes
-from planefold.reading.study import Study
+from planefold.reading.segments.records import Line
+from planefold.reading.slices.boundaries import Boundary, ClassRegions, Contour
+from planefold.reading.slices.planes import Planes
 
 #: The version of the layout; it changes when a key changes its meaning or goes.
 FORMAT = 1

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from planefold.networks.affine import Floats
-from planefold.reading.attributions import partial_dependence
-from planefold.reading.local_models import MANY, Reading, local_models
-from planefold.reading.reach import nearest_crease
+from planefold.reading.segments.attributions import partial_dependence
+from planefold.reading.tables.local_models import MANY, Reading, local_models
+from planefold.reading.tables.reach import nearest_crease
 from planefold.reports.plain import plain
 from planefold.reports.reading_map import map_of, value_text
 

@@ -10,12 +10,12 @@ from scipy.ndimage import distance_transform_edt
 
 from planefold.core.errors import ParameterError
 from planefold.networks.affine import Floats, PiecewiseLinearNet
-from planefold.reading.border_tiles import UNDECIDED, Window, border_tiles
-from planefold.reading.boundaries import boundary, class_regions, contours
-from planefold.reading.local_models import Reading
-from planefold.reading.planes import planes
-from planefold.reading.slices import usual_row, usual_window
-from planefold.reading.windows import window_corners
+from planefold.reading.slices.border_tiles import UNDECIDED, Window, border_tiles
+from planefold.reading.slices.boundaries import boundary, class_regions, contours
+from planefold.reading.slices.columns import usual_row, usual_window
+from planefold.reading.slices.planes import planes
+from planefold.reading.slices.windows import window_corners
+from planefold.reading.tables.local_models import Reading
 from planefold.reports import outlines
 from planefold.reports.numbers import MINUS
 from planefold.reports.svg import nice_ticks

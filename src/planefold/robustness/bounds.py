@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from planefold.core.records import Record
 from planefold.networks.affine import Blocks, Floats, Fold, Matrix, PiecewiseLinearNet, Signs, is_sparse
 
 ROWS_AT_ONCE = 8192  # of a back-substitution: what is multiplied stays in the cache
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Domain:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Domain(Record):
     """Boxes of inputs, of which a ball may keep only a part.
 
     Parameters
@@ -61,8 +62,8 @@ class _Relaxation:
     above_intercept: Floats | None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BoxBounds:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class BoxBounds(Record):
     """What is known of a network over boxes.
 
     Parameters

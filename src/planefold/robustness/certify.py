@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planefold.core.errors import DataError, ParameterError, show, unknown_choice
+from planefold.core.records import Record
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.robustness.attacks import Norm, direction, dual, length, nearest_crossing, push_across
 from planefold.robustness.bounds import Domain, linear_bounds
@@ -26,8 +27,8 @@ EXACT = 1e-9  # of the distance: what rounding leaves between the two bounds
 N_RADII = 16  # that are tried at once for a first lower bound
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Distance:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Distance(Record):
     """How near the nearest point is where the decision is another one: ``lower <= distance <= upper``.
 
     Parameters
@@ -216,8 +217,8 @@ def _at_least(found: Found, lower: float, n_inputs: int) -> Found:
     return Found(**{**vars(found), "lower": min(known, found.upper)})
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Robustness:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Robustness(Record):
     """Whether a decision stays the same within a distance.
 
     Parameters

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planefold.core.errors import DataError, ParameterError, show
+from planefold.core.records import Record
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.robustness.attacks import unsafe_point
 from planefold.robustness.bounds import BoxBounds, Domain, linear_bounds, steepness
@@ -26,8 +27,8 @@ VALUES_AT_ONCE = 2**20  # numbers of a batch's bounds
 Constraint = tuple[npt.ArrayLike, npt.ArrayLike]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Verdict:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Verdict(Record):
     """Whether an unsafe point exists.
 
     Parameters

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from planefold.core.errors import ParameterError
 from planefold.networks.affine_builder import Builder
-from planefold.reading.bounds import bounds
-from planefold.reading.lines import function
-from planefold.reading.study import random_net
+from planefold.reading.architectures import random_net
+from planefold.reading.capacity import bounds
+from planefold.reading.segments.lines import function
 
 WIDTHS = st.lists(st.integers(1, 6), min_size=1, max_size=3)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from planefold.core.errors import ParameterError
-from planefold.reading.lines import function
-from planefold.reading.study import random_net, study
+from planefold.reading.architectures import random_net, study
+from planefold.reading.segments.lines import function
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def test_our_estimators_and_their_networks_are_read():
     table, price = small_table()
     model = MLPRegressor(hidden_layer_sizes=(8,), max_iter=5, random_state=0).fit(table, price)
     net = from_model(model)
-    from planefold.reading.columns import columns_of
+    from planefold.reading.tables.columns import columns_of
 
     np.testing.assert_allclose(net.outputs(columns_of(model).rows(table))[:, 0], model.predict(table), rtol=1e-5)
     assert from_model(model.net_).n_units == 8 * model.net_.spec.n_members

@@ -11,9 +11,9 @@ from sklearn.neural_network import MLPRegressor
 
 from planefold.core.errors import DataError, ParameterError
 from planefold.networks.affine_builder import Builder
-from planefold.reading import attributions
-from planefold.reading.attributions import ice, integrated_gradients, partial_dependence
-from planefold.reading.lines import line
+from planefold.reading.segments import attributions
+from planefold.reading.segments.attributions import ice, integrated_gradients, partial_dependence
+from planefold.reading.segments.lines import line
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from planefold.core.errors import DataError, ParameterError
 from planefold.networks.affine_builder import Builder
-from planefold.reading import line_cuts, line_signs
-from planefold.reading.lines import function, line, lines
 from planefold.reading.models import from_model
+from planefold.reading.segments import cuts as line_cuts
+from planefold.reading.segments import signs as line_signs
+from planefold.reading.segments.lines import function, line, lines
 
 
 def all_kinds(seed):

@@ -18,8 +18,8 @@ from sklearn.preprocessing import StandardScaler
 import planefold
 from planefold.core.errors import DataError, NotPiecewiseLinearError
 from planefold.data import TableEncoder
-from planefold.reading.columns import columns_of, decision_offsets, estimator_net
 from planefold.reading.models import from_model
+from planefold.reading.tables.columns import columns_of, decision_offsets, estimator_net
 
 QUICK: dict[str, Any] = {"hidden_layer_sizes": (7,), "n_members": 1, "max_iter": 3, "random_state": 0}
 

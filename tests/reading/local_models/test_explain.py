@@ -19,11 +19,11 @@ from planefold.data import load_example
 from planefold.networks.affine_builder import Builder
 from planefold.networks.affine_mlp import affine_form
 from planefold.networks.mlp import MLPSpec
-from planefold.reading.data_planes import Reading
-from planefold.reading.explain import explain
-from planefold.reading.local_models import local_models
 from planefold.reading.models import from_model
-from planefold.reading.reach import reach
+from planefold.reading.tables.explain import explain
+from planefold.reading.tables.local_models import local_models
+from planefold.reading.tables.reach import reach
+from planefold.reading.tables.records import Reading
 
 
 def net_of(seed: int, sizes: tuple[int, ...] = (5, 4), n_outputs: int = 1, n_features: int = 3) -> Any:

@@ -20,8 +20,8 @@ from planefold.data import load_example
 from planefold.networks.affine_builder import Builder
 from planefold.networks.affine_mlp import affine_form
 from planefold.networks.mlp import MLPSpec
-from planefold.reading.columns import columns_of
-from planefold.reading.local_models import local_models
+from planefold.reading.tables.columns import columns_of
+from planefold.reading.tables.local_models import local_models
 
 PLAIN: dict[str, Any] = {"n_members": 1, "skip": None, "dropout": 0.0, "early_stopping": False, "random_state": 0}
 

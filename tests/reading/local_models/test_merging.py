@@ -18,9 +18,9 @@ from planefold.core.errors import ParameterError
 from planefold.networks.affine_builder import Builder
 from planefold.networks.affine_mlp import affine_form
 from planefold.networks.mlp import MLPSpec
-from planefold.reading.data_planes import Reading
-from planefold.reading.local_models import local_models
-from planefold.reading.merging import MergedPlanes
+from planefold.reading.tables.local_models import local_models
+from planefold.reading.tables.merging import MergedPlanes
+from planefold.reading.tables.records import Reading
 
 PLAIN: dict[str, Any] = {"n_members": 1, "skip": None, "dropout": 0.0, "early_stopping": False, "random_state": 0}
 

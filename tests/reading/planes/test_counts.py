@@ -7,7 +7,7 @@ import importlib
 import numpy as np
 import pytest
 
-from planefold.reading.planes import planes
+from planefold.reading.slices.planes import planes
 
 exact = importlib.import_module("exact")
 SQUARE = ((-1, 1), (-1, 1))
@@ -110,7 +110,7 @@ def test_snapping_takes_creases_for_one_that_differ_by_rounding():
 def test_too_much_rational_work_falls_back_to_the_tolerance(monkeypatch):
     net = exact.degenerate("duplicates", (2, 8, 8, 1), 0)
     expected = planes(net, SQUARE)
-    monkeypatch.setattr("planefold.reading.plane_cuts.RATIONAL_WORK", 0)
+    monkeypatch.setattr("planefold.reading.slices.plane_cuts.RATIONAL_WORK", 0)
     found = planes(net, SQUARE)
     assert found.n_regions == expected.n_regions
     assert found.certificate.exact

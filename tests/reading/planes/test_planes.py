@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 
 from planefold.core.errors import ParameterError
 from planefold.networks.affine_builder import Builder
-from planefold.reading.planes import planes
+from planefold.reading.slices.planes import planes
 
 exact = importlib.import_module("exact")
 SQUARE = ((-1, 1), (-1, 1))
@@ -281,6 +281,6 @@ def test_more_regions_than_allowed_are_refused(initialised, monkeypatch):
         planes(net, SQUARE, max_regions=2000)
     with pytest.raises(ParameterError, match="max_regions=0"):
         planes(net, SQUARE, max_regions=0)
-    monkeypatch.setattr("planefold.reading.fold_cuts.MOST_SUMS", 10_000)
+    monkeypatch.setattr("planefold.reading.slices.fold_cuts.MOST_SUMS", 10_000)
     with pytest.raises(ParameterError, match="count_regions"):
         planes(net, SQUARE)

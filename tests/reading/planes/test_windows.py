@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from planefold.core.errors import DataError, ParameterError
-from planefold.reading.planes import planes
-from planefold.reading.windows import contains, polygon_area, window_corners
+from planefold.reading.slices.planes import planes
+from planefold.reading.slices.windows import contains, polygon_area, window_corners
 
 
 def test_polygons_turn_counter_clockwise_and_lose_flat_corners():

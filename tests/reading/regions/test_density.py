@@ -7,8 +7,8 @@ import pytest
 
 from planefold.core.errors import ParameterError
 from planefold.networks.affine_builder import Builder
-from planefold.reading.density import count_along_lines, expected_density
-from planefold.reading.enumeration import count_regions
+from planefold.reading.boxes.density import count_along_lines, expected_density
+from planefold.reading.boxes.enumeration import count_regions
 
 
 def test_a_grid_of_creases_has_the_density_that_geometry_says(nets):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from planefold.core.errors import ParameterError
 from planefold.networks.affine_builder import Builder
 from planefold.networks.mlp import MLPSpec
-from planefold.reading.enumeration import count_regions, regions
+from planefold.reading.boxes.enumeration import count_regions, regions
 
 
 def keys(found):
@@ -65,7 +65,7 @@ def test_creases_through_one_point_are_counted_as_zaslavsky_says(nets, d, n):
         [(np.random.default_rng(n).normal(size=(d, n)), np.zeros(n)), (np.ones((n, 1)), np.zeros(1))]
     )
     counted = count_regions(net, (-1, 1))
-    assert counted.method == "walk"
+    assert counted.method == ("window" if d == 2 else "walk")
     assert counted.n_regions == 2 * sum(math.comb(n - 1, k) for k in range(d))
 
 

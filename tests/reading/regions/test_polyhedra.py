@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from planefold.core.errors import DataError, ParameterError
-from planefold.reading.polyhedra import (
+from planefold.reading.boxes.polyhedra import (
     bounding_box,
     chebyshev,
     facets,

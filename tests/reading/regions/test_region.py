@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from planefold.core.errors import DataError
 from planefold.networks.affine import Blocks
 from planefold.networks.affine_builder import Builder
-from planefold.reading.regions import region
+from planefold.reading.boxes.regions import region
 
 
 @settings(max_examples=30)

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from planefold.core.errors import NotPiecewiseLinearError
+from planefold.core.records import Record
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.networks.affine_builder import Value
 
@@ -30,8 +31,8 @@ WHAT_NOW = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Ended:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Ended(Record):
     """Sums to which a sigmoid or softmax (``end``) was applied: nothing may follow but another shape.
 
     Where ``end`` is none of :data:`ENDS`, nothing may come of it at all: the places of maxima, for example.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from planefold.core.errors import NotPiecewiseLinearError, show
+from planefold.core.records import Record
 from planefold.networks.affine import Floats
 from planefold.networks.affine_builder import Value
 from planefold.networks.affine_layers import LayerBuilder, divisors, same_padding, windows
@@ -25,8 +26,8 @@ def numbers(variable: Any) -> Floats:
     return np.asarray(variable, dtype=np.float64)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Step:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Step(Record):
     """One layer or operation that is carried out; its arguments hold values where the model has symbolic tensors."""
 
     builder: LayerBuilder

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from planefold.core.errors import MissingFileError, ModelFileError, show
+from planefold.core.records import Record
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.networks.affine_builder import Builder
 
 MAX_BYTES = 2**30
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NnetFile:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class NnetFile(Record):
     """What a ``.nnet`` file holds.
 
     Parameters

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planefold.core.errors import ModelFileError, NotPiecewiseLinearError
+from planefold.core.records import Record
 from planefold.networks.affine import Floats
 from planefold.networks.affine_builder import Value
 from planefold.networks.affine_layers import LayerBuilder, limited
@@ -21,8 +22,8 @@ from planefold.reading.imports.protobuf import DTYPES, OnnxNode
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Operation:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Operation(Record):
     """One node that is carried out; its inputs are values, arrays of constants, or None where they were left out."""
 
     node: OnnxNode

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from planefold.core.errors import NotPiecewiseLinearError
+from planefold.core.records import Record
 from planefold.networks.affine import Floats
 from planefold.networks.affine_builder import Value
 from planefold.networks.affine_layers import LayerBuilder
 from planefold.reading.imports.checks import WHAT_NOW, Ended
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Call:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Call(Record):
     """One operation; its arguments hold values where the model's held traced tensors.
 
     ``here`` is the module that is being run, for messages; ``layer`` names a layer of folds that is made in it.

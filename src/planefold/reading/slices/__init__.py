@@ -1,0 +1,1 @@
+"""Two dimensions: the regions of a slice as polygons, decision borders and regions, contour lines."""
