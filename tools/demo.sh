@@ -19,6 +19,7 @@ mkdir -p demo
 run examples breast_cancer --output demo/train.csv --holdout demo/new.csv
 run train demo/train.csv --target diagnosis --output demo/model.fold --report demo/report.html
 run predict demo/model.fold demo/new.csv --output demo/predictions.csv
+run read demo/model.fold demo/new.csv --row 1
 
 echo
 echo "\$ head -n 6 demo/predictions.csv"

@@ -33,7 +33,7 @@ COMMANDS = {
     "examples": ("planefold.cli.examples", "examples"),
 }
 # \b keeps click from filling the lines below it.
-HELP = """Neural networks on tables: trained in one line, told when something is wrong.
+HELP = """Neural networks on tables: trained in one line, told when something is wrong, read exactly.
 
 \b
 a table to try:         planefold examples diabetes --holdout new.csv
