@@ -157,7 +157,8 @@ def speed(given: argparse.Namespace) -> tuple[bool, Any]:
 
 def decision(given: argparse.Namespace) -> tuple[bool, Any]:
     """Measure border, class regions and a contour of the trained network."""
-    from planefold.reading.slices.boundaries import boundary, class_regions, contours
+    from planefold.reading.slices.boundaries import boundary, class_regions
+    from planefold.reading.slices.contours import contours
     from planefold.reading.slices.planes import planes
 
     found = planes(net_of(moons()), SQUARE)

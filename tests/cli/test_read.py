@@ -230,6 +230,38 @@ def test_a_slice_in_tiles_is_the_slice_in_one(
     assert tiled["border"]["length"] == pytest.approx(whole["border"]["length"])
 
 
+@pytest.mark.parametrize("kind", ["small", "regressor"])
+def test_of_very_many_regions_only_what_is_asked_is_cut(
+    cli: Any, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from planefold.cli import reading_windows
+    from planefold.plots import geometry_2d
+    from planefold.reading.slices import columns
+
+    model = request.getfixturevalue(kind)
+    files = model if isinstance(model, tuple) else (model.model, model.data)
+    flags = ["--x", "a", "--y", "b"] if kind == "small" else ["--x", "area", "--y", "garden"]
+    whole = cli("read", *files, *flags, "--json").json["slice"]
+    for module in (reading_windows, columns, geometry_2d):
+        monkeypatch.setattr(module, "FEW_REGIONS", 0)
+    picture = tmp_path / "map.png"
+    found = cli("read", *files, *flags, "-o", picture, "--json").json["slice"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert (found["n_regions"], found["exact"]) == (None, False)
+    about = found["about_n_regions"]
+    assert about["estimate"] <= whole["n_regions"] + 4 * about["standard_error"]
+    for one, other in zip(found["values"], whole["values"], strict=True):
+        assert (one["low"], one["high"]) == pytest.approx((other["low"], other["high"]))
+    if kind == "small":
+        shares, expected = ([one["area_share"] for one in own["classes"]] for own in (found, whole))
+        assert shares == pytest.approx(expected, abs=1e-9)
+        assert found["border"]["length"] == pytest.approx(whole["border"]["length"])
+        assert found["n_decision_regions"] == whole["n_decision_regions"]
+    assert "activation regions, give or take" in cli("read", *files, *flags).out
+    counted = cli("read", *files, *flags, "--max-regions", "100000", "--json").json["slice"]
+    assert counted["n_regions"] == whole["n_regions"]
+
+
 @pytest.mark.parametrize(
     ("ending", "flags"),
     [
@@ -453,3 +485,24 @@ def test_help_needs_neither_torch_nor_numpy(process: Any) -> None:
     )
     ended = process(code=code)
     assert (ended.code, ended.err) == (0, "")
+
+
+def test_flags_that_would_be_ignored_are_refused(cli: Any, small: tuple[Path, Path], square: Path) -> None:
+    assert "--of low is for rows" in cli("read", *small, "--x", "a", "--y", "b", "--of", "low").err
+    assert "--of nonsense is for rows" in cli("read", square, "--of", "nonsense").err
+    assert "--time-limit nan must be" in cli("read", *small, "--time-limit", "nan").err
+    assert cli("read", square, "--window", "0,1e300,0,1").code == 1
+
+
+def test_new_categories_are_noted(cli: Any, small: tuple[Path, Path], tmp_path: Path) -> None:
+    data = tmp_path / "new.csv"
+    data.write_text("a,b,c\n0.1,0.2,w\n")
+    ended = cli("read", small[0], data, "--row", "1")
+    assert ended.code == 0, ended.err
+    assert "category that training never saw: 'w'" in ended.err
+    assert "1 row lies on one plane" in cli("read", small[0], data).out
+
+
+def test_no_more_planes_are_expected_than_there_can_be(cli: Any, tmp_path: Path) -> None:
+    path = nnet(tmp_path / "few.nnet", 3, [(np.ones((1, 3)), np.zeros(1)), (np.ones((1, 1)), np.zeros(1))])
+    assert "at most 2 activation regions\n" in cli("read", path).out

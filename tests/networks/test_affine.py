@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from planefold.core.errors import DataError, NotPiecewiseLinearError, ParameterError
 from planefold.networks import MLP, affine
-from planefold.networks.affine import Blocks, compact, dense, n_nonzero
 from planefold.networks.affine_builder import Builder
 from planefold.networks.affine_layers import LayerBuilder, same_padding, windows
 from planefold.networks.affine_mlp import affine_form
+from planefold.networks.matrices import Blocks, compact, dense, n_nonzero
 from planefold.networks.mlp import MLPSpec
 
 

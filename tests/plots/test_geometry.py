@@ -16,12 +16,15 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from planefold import MLPClassifier, plots
 from planefold.core.errors import DataError, ParameterError
 from planefold.networks.affine_builder import Builder
+from planefold.plots import geometry_2d
 from planefold.plots.palette import class_colour, depth_colours, tint, value_shades
 from planefold.plots.patches import halved, patchwork, triangles_of
 from planefold.reading.architectures import random_net, study
 from planefold.reading.segments.attributions import ice, partial_dependence
 from planefold.reading.segments.lines import function, line
+from planefold.reading.slices import columns
 from planefold.reading.slices.boundaries import class_regions
+from planefold.reading.slices.columns import slice_of
 from planefold.reading.slices.planes import planes
 from planefold.reading.tables.local_models import local_models
 
@@ -300,6 +303,25 @@ def test_points_of_the_input_space_are_projected_onto_the_slice(tmp_path):
     assert np.allclose(dots.get_offsets(), rows[:, :2])
     assert ax.get_xlabel() == "$u$"
     save(ax, tmp_path)
+
+
+@pytest.mark.parametrize("few", [30_000, 0], ids=["all regions", "only the border"])
+def test_maps_of_a_slice_choose_what_is_cut(table, monkeypatch, tmp_path, few):
+    frame, _, model = table
+    cut = slice_of(model, "age", "fare", frame)
+    for module in (columns, geometry_2d):
+        monkeypatch.setattr(module, "FEW_REGIONS", few)
+    ax = plots.decision_map(cut, X=cut.points)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("age", "fare")
+    whole = plots.decision_map(cut.planes(), X=cut.points)
+    assert ax.get_title(loc="left") == whole.get_title(loc="left")
+    texts, expected = ([text.get_text() for text in one.get_legend().get_texts()] for one in (ax, whole))
+    assert texts == expected
+    shaded = plots.regions(cut)
+    assert bool(shaded.images) == (few == 0)
+    assert shaded.get_xlim() == pytest.approx(cut.window[0])
+    save(ax, tmp_path)
+    save(shaded, tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------------------- space

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from planefold.networks.affine import PiecewiseLinearNet, dense
+from planefold.networks.affine import PiecewiseLinearNet
 from planefold.networks.affine_builder import Builder
+from planefold.networks.matrices import dense
 
 
 @dataclass(frozen=True)

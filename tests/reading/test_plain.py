@@ -12,7 +12,8 @@ from planefold.core.errors import ParameterError
 from planefold.reading.architectures import random_net, study
 from planefold.reading.plain import FORMAT, as_data, plain
 from planefold.reading.segments.lines import function, line
-from planefold.reading.slices.boundaries import boundary, class_regions, contours
+from planefold.reading.slices.boundaries import boundary, class_regions
+from planefold.reading.slices.contours import contours
 from planefold.reading.slices.planes import planes
 
 NET = replace(random_net((2, 6, 5, 3), 0, init="normal"), link="softmax", output_names=("a", "b", "c"))

@@ -10,8 +10,11 @@ from planefold import MLPClassifier
 from planefold.core.errors import DataError, ParameterError
 from planefold.reading.architectures import random_net
 from planefold.reading.models import from_model
+from planefold.reading.slices import columns
+from planefold.reading.slices.boundaries import decisions
 from planefold.reading.slices.columns import around, slice_of, usual_window
 from planefold.reading.slices.planes import planes
+from planefold.reading.tables.columns import columns_of
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +102,33 @@ def test_without_rows_nothing_is_usual(table):
         slice_of(model, "age", "rooms", None)
     with pytest.raises(DataError, match="no rows"):
         slice_of(random_net((3, 2, 1), 0), 0, 1, np.empty((0, 3)))
+
+
+@pytest.mark.parametrize("few", [30_000, 0], ids=["all regions", "tiles"])
+def test_decisions_are_those_of_the_model_with_its_moved_threshold(table, monkeypatch, few):
+    frame, model = table
+    monkeypatch.setattr(columns, "FEW_REGIONS", few)
+    moved = MLPClassifier(hidden_layer_sizes=(8,), n_members=2, max_iter=10, random_state=0, threshold=0.99)
+    cut = slice_of(moved.fit(frame, model.predict(frame)), "age", "rooms", frame)
+    (u0, u1), (v0, v1) = cut.window
+    u, v = np.meshgrid(np.linspace(u0, u1, 200), np.linspace(v0, v1, 200))
+    rows = pd.DataFrame({"age": u.ravel(), "fare": frame["fare"].median(), "town": "Trier", "rooms": v.ravel()})
+    found = cut.decisions()
+    share = moved.predict(rows).mean()
+    assert found.regions.area_shares[1] == pytest.approx(share, abs=0.01)
+    assert decisions(cut.planes()).regions.area_shares[1] == pytest.approx(found.regions.area_shares[1], abs=1e-12)
+    assert abs(share - (moved.predict_proba(rows)[:, 1] > 0.5).mean()) > 0.02  # it does make a difference
+    even = cut.decisions(threshold=0.5).regions.area_shares[1]
+    assert even == pytest.approx((moved.predict_proba(rows)[:, 1] > 0.5).mean(), abs=0.01)
+
+
+def test_dates_are_held_at_one_date_that_there_is():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"a": rng.normal(size=61), "b": rng.normal(size=61)})
+    frame["sold"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.permutation(1500)[:61], unit="D")
+    model = MLPClassifier((4,), n_members=1, max_iter=3, random_state=0).fit(frame, frame["a"] > 0)
+    cut = slice_of(model, "a", "b", frame)
+    middle = frame["sold"].sort_values().iloc[30]
+    assert cut.held() == f"sold = {middle.date()}"
+    row = columns_of(model).rows(frame[frame["sold"] == middle])[0]
+    assert np.array_equal(cut.origin[2:], row[2:])  # its days, month and weekday

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scipy.optimize import linprog, minimize
 
 from planefold.core.errors import DataError, ParameterError
 from planefold.networks.affine import Floats, PiecewiseLinearNet
+from planefold.networks.affine_builder import Builder
 from planefold.robustness import distance, robust
 
 Nets = Callable[..., PiecewiseLinearNet]
@@ -241,3 +243,20 @@ def test_what_does_not_fit_is_refused(random_net: Nets) -> None:
         robust(net, [0.0, 0.0], -1.0)
     with pytest.raises(ParameterError, match="label=2"):
         distance(net, [0.0, 0.0], label=2)
+
+
+def test_a_threshold_moves_the_border() -> None:
+    builder = Builder((1,))
+    net = replace(builder.finish(builder.affine(builder.input, np.array([[2.0]]))), link="logistic", offsets=(3.0,))
+    assert distance(net, [0.0]).upper == pytest.approx(1.5)
+    assert distance(net, [2.0]).label == 1
+    assert robust(net, [0.0], 1.4).verdict == "robust"
+    several = builder.finish(builder.affine(builder.input, np.array([[1.0, -1.0]])))
+    several = replace(several, link="softmax", offsets=(0.0, -2.0))  # x against -x + 2
+    assert distance(several, [0.0], norm="linf").upper == pytest.approx(1.0)
+
+
+def test_points_that_are_no_numbers_are_refused() -> None:
+    builder = Builder((1,))
+    with pytest.raises(DataError, match="not made of numbers"):
+        distance(builder.finish(builder.input), ["a"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,8 @@ _PARAMETER = re.compile(rf"\b({'|'.join(_FLAGS)})=('[^']*'|[^\s,;:]+(?:,\d{{3}})
 @click.option("--low", metavar="NUMBERS", help="The box of inputs, from below: one number, or one for each.")
 @click.option("--high", metavar="NUMBERS", help="The box of inputs, from above.")
 @click.option("--shape", metavar="NUMBERS", help="Shape of one row, for files that leave it open: 1,28,28.")
-@click.option("--max-regions", metavar="N", type=click.IntRange(min=1), default=1_000_000, help="Stop beyond.")
+@click.option("--max-regions", metavar="N", type=click.IntRange(min=1),
+              help="Count all regions, up to so many; else windows of above 30,000 are estimated.")  # fmt: skip
 @click.option("--time-limit", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), default=60.0,
               help="Stop a count after so long, with what is known then.")  # fmt: skip
 @click.option("--output", "-o", type=Path, metavar="FILE", help="A picture of it: .png, .svg or .pdf.")
@@ -110,6 +112,11 @@ def _check(data: Path | None, asked: dict[str, Any]) -> None:
         raise ParameterError(f"{given} needs {other} as well: a slice goes through two columns")
     if asked["row"] is not None and asked["x"] is not None:
         raise ParameterError("--row and --x cannot both be read at once", hint="leave one of them out")
+    if asked["of"] is not None and (asked["x"] is not None or data is None):
+        raise ParameterError(f"--of {asked['of']} is for rows: a window or a slice shows all outputs",
+                             hint="leave it out")  # fmt: skip
+    if math.isnan(asked["time_limit"]):
+        raise ParameterError("--time-limit nan must be a number of seconds")
     for flag in ("target", "row", "x", "merge"):
         if data is None and asked[flag] is not None:
             raise ParameterError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planefold.cli.options import notes
 from planefold.core.errors import (
     DataError,
     MissingFileError,
@@ -227,6 +228,10 @@ def rows_of(model: Model, table: Table, target: str | None) -> Rows:
     if y is not None and any(map(is_missing, y.tolist())):
         y = None  # the planes do not need it
     if model.is_ours:
+        from planefold.data.encoder import TableEncoder
+
+        if isinstance(model.source.encoder_, TableEncoder):
+            notes(model.source.encoder_.transform_with_notes(X)[1])
         return Rows(X=X, y=y if target == model.target else None, source=model.source, name=table.source)
     return Rows(X=_matrix(model, X), y=y, source=_named(model, X), name=table.source)
 

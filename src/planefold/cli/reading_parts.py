@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from planefold.cli.options import note
 from planefold.cli.reading_model import Model, Rows
 from planefold.core.errors import DataError, ParameterError, listed
+from planefold.core.records import counted
 from planefold.networks.affine import Floats
 from planefold.reading.boxes.density import count_along_lines
 from planefold.reading.boxes.enumeration import count_regions
@@ -24,6 +26,7 @@ from planefold.reading.tables.local_models import Reading, local_models
 
 N_LINES, FEW_LINES = 100, 10
 COUNTED_UP_TO = 8  # inputs of which all regions of a box are counted
+MOST_REGIONS = 1_000_000  # that are counted where nobody said how many
 FEW_REGIONS = 100_000  # that are expected before they are counted
 MAX_PIECES_SHOWN = 12
 MAX_NAMES = 8
@@ -95,14 +98,9 @@ def network(model: Model) -> Part:
         f"  outputs   {net.n_outputs:,}: {listed(outputs, MAX_NAMES)}{follows}",
     ]
     if net.n_units:
-        order = f"; of the order of {_size(usual)} with random weights" if math.isfinite(usual) else ""
+        order = f"; of the order of {_size(usual)} with random weights" if usual < limits.upper else ""
         said.append(f"  planes    at most {_size(limits.upper)} activation regions{order}")
     return Part(key="network", data=data, lines=said)
-
-
-def counted(count: int, what: str) -> str:
-    """Write a count with its noun."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _size(count: float) -> str:
@@ -200,7 +198,7 @@ def _in_a_box(model: Model, asked: Mapping[str, Any]) -> Part:
     ]
     left = limit - (time.monotonic() - started)
     if expected <= FEW_REGIONS and left > 0:
-        count = count_regions(model.net, model.box, limit=asked["max_regions"], time_limit=left)
+        count = count_regions(model.net, model.box, limit=asked["max_regions"] or MOST_REGIONS, time_limit=left)
         data["regions"] = {
             "n_regions": count.n_regions,
             "complete": count.complete,
@@ -240,8 +238,7 @@ def all_rows(reading: Reading, rows: Rows, asked: Mapping[str, Any]) -> Part:
     top = min(asked["top"], len(reading))
     data = {"data": rows.name, **reading.to_json(max_models=top)}
     n_regions, k = reading.n_regions, min(10, reading.n_regions)
-    counted = "1 plane" if n_regions == 1 else f"{n_regions:,} planes (activation regions)"
-    said = [f"{rows.name}: {reading.n_rows:,} rows lie on {counted}; {reading.certificate}"]
+    said = [f"{rows.name}: {reading.where()}; {reading.certificate}"]
     if n_regions > 1:
         shares = ", ".join(f"{n:,}: {100 * reading.coverage(n):.1f} %" for n in (1, 10, 100, 1000) if n < n_regions)
         said.append(f"  the largest hold of the rows  {shares}")
@@ -296,5 +293,5 @@ def _chosen_output(reading: Reading, of: str | None) -> Any:
     raise ParameterError(
         f"there are {len(reading.output_names)} outputs: which one is to be explained?",
         details=f"outputs: {listed(reading.outcome.keys)}",
-        hint=f"--of {reading.outcome.keys[0]}",
+        hint=f"--of {shlex.quote(reading.outcome.keys[0])}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,19 +12,19 @@ import numpy as np
 
 from planefold.cli.read import column_of
 from planefold.cli.reading_model import Model, Rows, numbers_of
-from planefold.cli.reading_parts import MAX_NAMES, Part, counted, reading_of
+from planefold.cli.reading_parts import MAX_NAMES, MOST_REGIONS, Part, reading_of
 from planefold.core.errors import ParameterError, listed
 from planefold.core.progress import ProgressBar
-from planefold.networks.affine import PiecewiseLinearNet
+from planefold.core.records import counted
+from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.reading.models import from_model
 from planefold.reading.plain import as_data
-from planefold.reading.slices.boundaries import Boundary, ClassRegions, boundary, class_regions
-from planefold.reading.slices.columns import Slice, slice_of
-from planefold.reading.slices.estimates import estimate_regions
-from planefold.reading.slices.planes import Planes, planes
+from planefold.reading.slices.boundaries import Decisions, decisions
+from planefold.reading.slices.columns import FEW_REGIONS, Slice, slice_of
+from planefold.reading.slices.overviews import sampled_count, value_ranges
+from planefold.reading.slices.records import Planes
 from planefold.reading.slices.tiles import hashes, tiled
-from planefold.reading.slices.windows import window_corners
-from planefold.reading.tables.columns import columns_of, decision_offsets, is_estimator
+from planefold.reading.tables.columns import columns_of, is_estimator
 from planefold.reading.tables.formulas import number
 
 AT_ONCE = 250_000  # regions of a window that are not cut tile by tile: about 1 GB
@@ -62,7 +63,7 @@ def _asked_window(asked: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class _Window:
-    """All planes of a window."""
+    """What is in a window."""
 
     data: dict[str, Any]
     lines: list[str]
@@ -70,48 +71,25 @@ class _Window:
 
     @classmethod
     def read(cls, cut: Slice, model: Any, asked: Mapping[str, Any], codes: Any = None) -> _Window:
-        """Cut a window into planes, in tiles if there are many."""
-        net = _decisive(cut.net, model)
-        (u0, u1), (v0, v1) = cut.window
-        sums = _Sums(net, (u1 - u0) * (v1 - v0), _class_names(net, model))
-        deadline, why_not = time.monotonic() + asked["time_limit"], ""
-        plane: dict[str, Any] = {"origin": cut.origin, "directions": cut.directions}
-        flat = net.restricted(cut.origin, cut.directions)
-        parts: Iterable[Planes] = tiled(net, cut.window, **plane)
-        about = estimate_regions(flat, window_corners(cut.window))
-        if about <= min(AT_ONCE, asked["max_regions"], REGIONS_A_SECOND * asked["time_limit"]):
-            parts = [planes(net, cut.window, max_regions=asked["max_regions"], **plane)]
-        with ProgressBar(1000, "cutting planes") as bar:
-            for part in parts:
-                sums.add(part)
-                bar.update(int(1000 * sums.area / sums.whole_area), f"{sums.n_regions:,} regions")
-                if sums.n_regions > asked["max_regions"]:
-                    raise ParameterError(
-                        f"the window has more than --max-regions {asked['max_regions']:,} activation regions",
-                        details=f"{sums.n_regions:,} were there when it stopped",
-                        hint="take a smaller --window, or allow more",
-                    )
-                if time.monotonic() > deadline and sums.area < 0.999999 * sums.whole_area:
-                    why_not = f"--time-limit {asked['time_limit']:g} was over"
-                    break
-        names = (number(u0), number(u1), number(v0), number(v1))
-        told = [f"  window    {cut.labels[0]} {names[0]} to {names[1]}, {cut.labels[1]} {names[2]} to {names[3]}"]
-
-        def draw() -> Any:
-            found = sums.parts[0] if sums.parts else planes(net, cut.window, max_regions=asked["max_regions"], **plane)
-            return _drawn(found, cut, codes, sums.class_names)
-
-        found = sums.data(why_not)
+        """Cut a window into all its regions, unless these are very many and nobody asked for them."""
+        names = _class_names(cut.net, model)
+        drawn: Planes | Slice = cut
+        if asked["max_regions"] is None and cut.about_n_regions > FEW_REGIONS:
+            found = _overview(cut, names)
+        else:
+            sums = _counted(cut, asked, names)
+            found = sums.data()
+            drawn = sums.parts[0] if sums.parts else cut
+        sides = [
+            f"{label} {number(low)} to {number(high)}"
+            for label, (low, high) in zip(cut.labels, cut.window, strict=True)
+        ]
         data = {"labels": cut.labels, "window": cut.window, "held": dict(cut.fixed), **found}
-        return cls(data=data, lines=[*told, *sums.lines(found)], draw=draw)
-
-
-def _decisive(net: PiecewiseLinearNet, model: Any) -> PiecewiseLinearNet:
-    """Move the outputs so that a classifier decides at 0, or for the largest."""
-    offsets = decision_offsets(model, net)
-    if not offsets.any():
-        return net
-    return net.with_outputs(np.eye(net.n_outputs), -offsets, output_names=net.output_names)
+        return cls(
+            data=data,
+            lines=[f"  window    {', '.join(sides)}", *_lines(found, cut.net)],
+            draw=lambda: _drawn(drawn, cut, codes, names),
+        )
 
 
 def _class_names(net: PiecewiseLinearNet, model: Any) -> list[str]:
@@ -123,13 +101,15 @@ def _class_names(net: PiecewiseLinearNet, model: Any) -> list[str]:
     return known if len(known) == 2 else [f"not {positive}", positive]
 
 
-def _drawn(found: Planes, cut: Slice, codes: Any, class_names: list[str]) -> Any:
+def _drawn(found: Planes | Slice, cut: Slice, codes: Any, class_names: list[str]) -> Any:
     from planefold.plots import decision_map, regions
 
-    decides = _decides(found.net)
     options: dict[str, Any] = {"classes": class_names}
     options |= {"X": cut.points, "y": codes} if len(cut.points) else {}
-    ax = decision_map(found, **options) if decides else regions(found, edges=found.n_regions <= WHOLE_IN_JSON)
+    if _decides(cut.net):
+        ax = decision_map(found, **options)
+    else:
+        ax = regions(found, edges=isinstance(found, Planes) and found.n_regions <= WHOLE_IN_JSON)
     ax.set_xlabel(cut.labels[0])
     ax.set_ylabel(cut.labels[1])
     return ax
@@ -139,17 +119,78 @@ def _decides(net: PiecewiseLinearNet) -> bool:
     return net.link == "softmax" or (net.link == "logistic" and net.n_outputs == 1)
 
 
+def _overview(cut: Slice, class_names: list[str]) -> dict[str, Any]:
+    """Say what needs no count of all regions, and about how many these are."""
+    about, error = sampled_count(cut.view.net, cut.window)
+    low, high = value_ranges(cut.view.net, cut.window)
+    found = {
+        "n_regions": None,
+        "about_n_regions": {"estimate": about, "standard_error": error},
+        "n_pieces": None,
+        "exact": False,
+        "why_not": "the activation regions were estimated from exact counts in 64 small squares",
+        "values": _values(cut.net, low, high),
+    }
+    return found | (_decided(cut.decisions(), class_names) if _decides(cut.net) else {})
+
+
+def _counted(cut: Slice, asked: Mapping[str, Any], class_names: list[str]) -> _Sums:
+    """Cut a window into all its regions, in tiles if there are many."""
+    sums, most = _Sums(cut, class_names), asked["max_regions"] or MOST_REGIONS
+    deadline = time.monotonic() + asked["time_limit"]
+    plane: dict[str, Any] = {"origin": cut.origin, "directions": cut.directions}
+    parts: Iterable[Planes] = tiled(cut.net, cut.window, **plane)
+    if cut.about_n_regions <= min(AT_ONCE, most, REGIONS_A_SECOND * asked["time_limit"]):
+        parts = [cut.planes(most)]
+    with ProgressBar(1000, "cutting planes") as bar:
+        for part in parts:
+            sums.add(part)
+            bar.update(int(1000 * sums.area / sums.whole_area), f"{sums.n_regions:,} regions")
+            if sums.n_regions > most:
+                raise ParameterError(
+                    f"the window has more than --max-regions {most:,} activation regions",
+                    details=f"{sums.n_regions:,} were there when it stopped",
+                    hint="take a smaller --window, or allow more",
+                )
+            if time.monotonic() > deadline and sums.area < 0.999999 * sums.whole_area:
+                sums.why_not = f"--time-limit {asked['time_limit']:g} was over"
+                break
+    return sums
+
+
+def _values(net: PiecewiseLinearNet, lows: Floats, highs: Floats) -> list[dict[str, Any]]:
+    names = list(net.output_names) or [f"output {place + 1}" for place in range(net.n_outputs)]
+    return [{"output": name, "low": low, "high": high} for name, low, high in zip(names, lows, highs, strict=True)]
+
+
+def _decided(found: Decisions, class_names: list[str]) -> dict[str, Any]:
+    regions, border = found.regions, found.border
+    data: dict[str, Any] = {
+        "classes": _shares(class_names, regions.area_shares),
+        "n_decision_regions": regions.n_regions,
+        "border": {"length": border.length, "n_segments": border.n_segments, "n_curves": border.n_curves},
+    }
+    if border.n_segments <= WHOLE_IN_JSON:
+        data["border"] |= {"segments": border.segments, "class_pairs": border.class_pairs}
+    return data
+
+
+def _shares(class_names: list[str], shares: Floats) -> list[dict[str, Any]]:
+    return [{"class": name, "area_share": share} for name, share in zip(class_names, shares, strict=True)]
+
+
 class _Sums:
     """What adds up over the tiles of a window."""
 
-    def __init__(self, net: PiecewiseLinearNet, whole_area: float, class_names: list[str]) -> None:
-        self.net, self.whole_area, self.class_names = net, whole_area, class_names
+    def __init__(self, cut: Slice, class_names: list[str]) -> None:
+        self.net, self.class_names = cut.net, class_names
+        self.whole_area = float(np.prod(np.ptp(cut.window, axis=1)))
         self.known = np.zeros(0, dtype=np.uint64)
         self.area = self.length = 0.0
-        self.shares = np.zeros(max(2, net.n_outputs))
-        self.low, self.high = np.full(net.n_outputs, np.inf), np.full(net.n_outputs, -np.inf)
+        self.shares = np.zeros(max(2, cut.net.n_outputs))
+        self.low, self.high = np.full(cut.net.n_outputs, np.inf), np.full(cut.net.n_outputs, -np.inf)
         self.parts: list[Planes] = []  # the only one, or none
-        self.borders: list[tuple[ClassRegions, Boundary]] = []  # of it
+        self.decided: Decisions | None = None  # of it
         self.n_parts = 0
         self.why_not = ""
 
@@ -169,69 +210,68 @@ class _Sums:
         self.low = np.minimum(self.low, part.vertex_outputs.min(axis=0))
         self.high = np.maximum(self.high, part.vertex_outputs.max(axis=0))
         if _decides(self.net):
-            self.borders = [(class_regions(part), boundary(part))]
-            self.shares += self.borders[0][0].area_shares * area
-            self.length += self.borders[0][1].length
+            self.decided = decisions(part)
+            self.shares += self.decided.regions.area_shares * area
+            self.length += self.decided.border.length
 
-    def data(self, why_not: str) -> dict[str, Any]:
+    def data(self) -> dict[str, Any]:
         """Everything as plain data."""
-        why_not = why_not or self.why_not
-        one = self.parts[0] if self.parts and not why_not else None
+        one = self.parts[0] if self.parts and not self.why_not else None
         found: dict[str, Any] = {
             "n_regions": self.n_regions,
             "n_pieces": one.n_pieces if one is not None else None,
-            "exact": not why_not,
-            "why_not": why_not or None,
-            "values": [
-                {"output": name, "low": low, "high": high}
-                for name, low, high in zip(self._outputs(), self.low, self.high, strict=True)
-            ],
+            "exact": not self.why_not,
+            "why_not": self.why_not or None,
+            "values": _values(self.net, self.low, self.high),
         }
-        if _decides(self.net):
-            shares = self.shares / self.area
-            found["classes"] = [
-                {"class": name, "area_share": share} for name, share in zip(self.class_names, shares, strict=True)
-            ]
-            found["border"] = {"length": self.length}
-            if one is not None:
-                classes, border = self.borders[0]
-                found["n_decision_regions"] = classes.n_regions
-                found["border"] |= {"n_segments": border.n_segments, "n_curves": border.n_curves}
-                if border.n_segments <= WHOLE_IN_JSON:
-                    found["border"] |= {"segments": border.segments, "class_pairs": border.class_pairs}
+        if self.decided is not None and one is not None:
+            found |= _decided(self.decided, self.class_names)
+        elif self.decided is not None:
+            found |= {
+                "classes": _shares(self.class_names, self.shares / self.area), "border": {"length": self.length}
+            }  # fmt: skip
         if one is not None:
             found["certificate"] = str(one.certificate)
             found["planes"] = as_data(one) if one.n_regions <= WHOLE_IN_JSON else None
+        else:
+            found["n_tiles"] = self.n_parts
         return found
 
-    def _outputs(self) -> list[str]:
-        return list(self.net.output_names) or [f"output {place + 1}" for place in range(self.net.n_outputs)]
 
-    def lines(self, found: Mapping[str, Any]) -> Iterator[str]:
-        """Everything in words."""
+def _lines(found: Mapping[str, Any], net: PiecewiseLinearNet) -> Iterator[str]:
+    """Everything in words."""
+    if "about_n_regions" in found:
+        about, error = found["about_n_regions"].values()
+        yield (
+            f"  planes    about {_rounded(about, error)} activation regions, give or take {_rounded(error, error)} "
+            "(estimated from 64 small squares; --max-regions 1000000 counts them)"
+        )
+    else:
         least = "" if found["exact"] else "at least "
         pieces = f", {counted(found['n_pieces'], 'linear piece')}" if found["n_pieces"] else ""
-        sure = f"exact, counted in {self.n_parts} tiles" if found["exact"] else f"not exact: {found['why_not']}"
-        sure = found.get("certificate", sure)
-        yield f"  planes    {least}{counted(self.n_regions, 'activation region')}{pieces} ({sure})"
-        for value in found["values"][:MAX_NAMES]:
-            low, high = number(float(value["low"])), number(float(value["high"]))
-            yield f"  values    {value['output']} from {low} to {high}" + (
-                " before the link" if self.net.link != "identity" else ""
-            )
-        if "classes" in found:
-            shares = listed((f"{one['class']} {100 * one['area_share']:.1f} %" for one in found["classes"]), MAX_NAMES)
-            regions = (
-                f"; {counted(found['n_decision_regions'], 'decision region')}" if "n_decision_regions" in found else ""
-            )
-            yield f"  classes   {shares} of the area{regions}"
-            border = found["border"]
-            pieces = (
-                f"{counted(border['n_segments'], 'segment')}, {counted(border['n_curves'], 'curve')}, "
-                if "n_curves" in border
-                else ""
-            )
-            yield f"  border    {pieces}length {number(border['length'])} in the units of the axes"
+        sure = f"exact, counted in {found['n_tiles']} tiles" if found["exact"] and "n_tiles" in found else ""
+        sure = found.get("certificate") or sure or f"not exact: {found['why_not']}"
+        yield f"  planes    {least}{counted(found['n_regions'], 'activation region')}{pieces} ({sure})"
+    for value in found["values"][:MAX_NAMES]:
+        low, high = number(float(value["low"])), number(float(value["high"]))
+        before = "" if net.link == "identity" else " before the link"
+        yield f"  values    {value['output']} from {low} to {high}{before}"
+    if "classes" in found:
+        shares = listed((f"{one['class']} {100 * one['area_share']:.1f} %" for one in found["classes"]), MAX_NAMES)
+        several = "n_decision_regions" in found
+        yield f"  classes   {shares} of the area" + (
+            f"; {counted(found['n_decision_regions'], 'decision region')}" if several else ""
+        )
+        border = found["border"]
+        pieces = (
+            f"{counted(border['n_segments'], 'segment')}, {counted(border['n_curves'], 'curve')}, " if several else ""
+        )
+        yield f"  border    {pieces}length {number(border['length'])} in the units of the axes"
+
+
+def _rounded(value: float, error: float) -> str:
+    """Write a number to the first digit of its error."""
+    return f"{int(round(value, -math.floor(math.log10(error)) if error >= 1 else 0)):,}"
 
 
 def slice_through(rows: Rows, asked: Mapping[str, Any]) -> Part:

@@ -8,6 +8,15 @@ from typing import Any
 from planefold.core.errors import show
 
 
+def counted(count: int, what: str) -> str:
+    """Write a count with its noun.
+
+    >>> counted(1, "linear piece"), counted(1200, "activation region")
+    ('1 linear piece', '1,200 activation regions')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 class Record:
     """Base of records with arrays; their dataclass is made with ``repr=False``.
 

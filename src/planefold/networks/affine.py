@@ -15,95 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from planefold.core.errors import DataError, ParameterError
 from planefold.core.records import Record
+from planefold.networks.matrices import Matrix, dense, n_entries
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Signs = npt.NDArray[np.int8]
 
-# A matrix with fewer entries than this share of its size is kept sparse, if it is not small anyway.
-SPARSE_BELOW = 0.1
-SMALL = 4096
 VALUES_AT_ONCE = 2**22  # numbers per piece of rows, 32 MiB; with larger pieces sparse matrices are slower
-
-
-class Blocks:
-    """A block-diagonal matrix of equal blocks, for networks that stand side by side.
-
-    Parameters
-    ----------
-    blocks : ndarray of shape (n_blocks, fan_in, fan_out)
-
-    Notes
-    -----
-    ``rows @ blocks`` costs ``n_blocks`` small products in the place of one that is ``n_blocks`` times as expensive.
-    """
-
-    __array_ufunc__ = None  # so that ndarray @ Blocks comes here
-
-    def __init__(self, blocks: Floats) -> None:
-        self.blocks = blocks
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Of the whole matrix."""
-        n, fan_in, fan_out = self.blocks.shape
-        return n * fan_in, n * fan_out
-
-    @property
-    def T(self) -> Blocks:  # noqa: N802  # the name that arrays have
-        """The transpose."""
-        return Blocks(self.blocks.transpose(0, 2, 1))
-
-    def __rmatmul__(self, rows: Floats) -> Floats:
-        n, fan_in, fan_out = self.blocks.shape
-        result = np.empty((len(rows), n, fan_out))
-        np.matmul(rows.reshape(len(rows), n, fan_in).transpose(1, 0, 2), self.blocks, out=result.transpose(1, 0, 2))
-        return result.reshape(len(rows), n * fan_out)
-
-    def toarray(self) -> Floats:
-        """The matrix with its zeros."""
-        n, fan_in, fan_out = self.blocks.shape
-        full = np.zeros((n, fan_in, n, fan_out))
-        full[np.arange(n), :, np.arange(n), :] = self.blocks
-        return full.reshape(self.shape)
-
-
-# What rows are multiplied by, from the right: an ndarray, a CSR array, or blocks. All know @, .T and .shape.
-Matrix = Any
-
-
-def is_sparse(matrix: Matrix) -> bool:
-    """Tell whether a matrix is one of SciPy's sparse ones."""
-    return bool(sp.issparse(matrix))
-
-
-def compact(matrix: Matrix) -> Matrix:
-    """Keep a matrix dense or sparse, whichever its entries suggest, as float64."""
-    if isinstance(matrix, Blocks):
-        return matrix
-    size = matrix.shape[0] * matrix.shape[1]
-    if size > SMALL and n_nonzero(matrix) < SPARSE_BELOW * size:
-        return sp.csr_array(matrix, dtype=np.float64)
-    return np.asarray(matrix.toarray() if is_sparse(matrix) else matrix, dtype=np.float64)
-
-
-def n_nonzero(matrix: Matrix) -> int:
-    """Count the entries of any matrix that are not zero."""
-    if isinstance(matrix, Blocks):
-        return int(np.count_nonzero(matrix.blocks))
-    return int(matrix.count_nonzero() if is_sparse(matrix) else np.count_nonzero(matrix))
-
-
-def dense(matrix: Matrix) -> Floats:
-    """Return any matrix as an array."""
-    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -180,6 +105,9 @@ class PiecewiseLinearNet(Record):
     link : str
         What the model does with the outputs and is left out here: "identity", "logistic" or "softmax", which are
         increasing, so borders stay where they are.
+    offsets : tuple of float
+        What each output is compared with where a class is decided, 0 by default: one output decides for class 1 above
+        its offset, of several the one wins that is furthest above its own.
     description : str
         What it was made of, for messages.
 
@@ -196,6 +124,7 @@ class PiecewiseLinearNet(Record):
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     link: str = "identity"
+    offsets: tuple[float, ...] = ()
     description: str = "network"
     #: Node number, first unit and last unit + 1 of each fold, in order of computation.
     folds: tuple[tuple[int, int, int], ...] = field(init=False)
@@ -213,6 +142,7 @@ class PiecewiseLinearNet(Record):
         object.__setattr__(self, "folds", tuple(folds))
         object.__setattr__(self, "_last_use", tuple(last_use))
         object.__setattr__(self, "input_shape", self.input_shape or (self.n_inputs,))
+        object.__setattr__(self, "offsets", self.offsets or (0.0,) * self.n_outputs)
 
     def __str__(self) -> str:
         layers = ", ".join(f"{width:,}" for width in self.widths) or "no"
@@ -262,6 +192,11 @@ class PiecewiseLinearNet(Record):
         fold, place = self.fold_of(unit)
         return f"{fold.layer}, {fold.units[place] if fold.units else f'unit {place + 1}'}"
 
+    @property
+    def unit_slices(self) -> dict[int, slice]:
+        """The units of each node that folds: their places among all units, by the node's number."""
+        return {number: slice(start, stop) for number, start, stop in self.folds}
+
     def depths(self) -> npt.NDArray[np.int64]:
         """Depth of each unit's fold, shape (n_units,)."""
         parts = [np.full(stop - start, self._fold(number).depth) for number, start, stop in self.folds]
@@ -277,7 +212,13 @@ class PiecewiseLinearNet(Record):
         DataError
             If they do not fit, or a number is not finite.
         """
-        array = np.asarray(X, dtype=np.float64)
+        try:
+            array = np.asarray(X, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"points for {self.description} are not made of numbers: {error}",
+                hint="columns_of(model).rows(table) brings the rows of a table to numbers",
+            ) from None
         if array.ndim == len(self.input_shape) and array.size == self.n_inputs and array.shape == self.input_shape:
             array = array[None]
         if array.ndim < 2 or int(np.prod(array.shape[1:])) != self.n_inputs:
@@ -342,23 +283,23 @@ class PiecewiseLinearNet(Record):
         """Compute every unit's sum before it is folded, (n_rows, n_units)."""
         rows = self.rows(X)
         result = np.empty((len(rows), self.n_units))
-        places = {number: (start, stop) for number, start, stop in self.folds}
-        for piece in self._pieces(len(rows)):
-            for number, z in self.steps({0: rows[piece]}):
-                start, stop = places[number]
-                result[piece, start:stop] = z
+        for piece, units, z in self._sums_by_fold(rows):
+            result[piece, units] = z
         return result
 
     def patterns(self, X: npt.ArrayLike) -> Signs:
         """Say for each row and unit on which side of the crease it is: an int8 array of shape (n_rows, n_units)."""
         rows = self.rows(X)
         result = np.empty((len(rows), self.n_units), dtype=np.int8)
-        places = {number: (start, stop) for number, start, stop in self.folds}
+        for piece, units, z in self._sums_by_fold(rows):
+            result[piece, units] = np.sign(z)
+        return result
+
+    def _sums_by_fold(self, rows: Floats) -> Iterator[tuple[slice, slice, Floats]]:
+        places = self.unit_slices
         for piece in self._pieces(len(rows)):
             for number, z in self.steps({0: rows[piece]}):
-                start, stop = places[number]
-                result[piece, start:stop] = np.sign(z)
-        return result
+                yield piece, places[number], z
 
     def _pieces(self, n_rows: int, per_row: int = 1) -> Iterator[slice]:
         widest = max([self.n_inputs, *(node.n_units for node in self.nodes)])
@@ -387,7 +328,7 @@ class PiecewiseLinearNet(Record):
         n_regions, n_chosen = len(patterns), len(chosen)
         coefs = np.empty((n_regions, n_chosen, self.n_inputs))
         intercepts = np.empty((n_regions, n_chosen))
-        places = {number: (start, stop) for number, start, stop in self.folds}
+        places = self.unit_slices
         for regions in self._pieces(n_regions, max(1, n_chosen)):
             here = patterns[regions]
             gradients: dict[int, Floats] = {len(self.nodes): np.tile(np.eye(self.n_outputs)[chosen], (len(here), 1))}
@@ -398,8 +339,7 @@ class PiecewiseLinearNet(Record):
                 if gradient is None:
                     continue
                 if node.fold is not None:
-                    start, stop = places[number]
-                    slopes = node.fold.slopes(here[:, start:stop] > 0)
+                    slopes = node.fold.slopes(here[:, places[number]] > 0)
                     gradient = (gradient.reshape(len(here), n_chosen, -1) * slopes[:, None]).reshape(gradient.shape)
                 constant += gradient @ node.bias
                 for source, matrix in zip(node.sources, node.matrices, strict=True):
@@ -424,7 +364,7 @@ class PiecewiseLinearNet(Record):
             The region is where ``pattern * (coefs @ x + intercepts) >= 0``.
         """
         coefs, intercepts = np.empty((self.n_units, self.n_inputs)), np.empty(self.n_units)
-        places = {number: (start, stop) for number, start, stop in self.folds}
+        places = self.unit_slices
         # The rows that go forward: the images of the unit vectors, which take no bias, and of the origin, which does.
         values: dict[int, Floats] = {0: np.vstack([np.eye(self.n_inputs), np.zeros((1, self.n_inputs))])}
         last = self.folds[-1][0] if self.folds else -1
@@ -433,9 +373,9 @@ class PiecewiseLinearNet(Record):
             z = self.sums(values, number)
             z[:-1] -= node.bias
             if node.fold is not None:
-                start, stop = places[number]
-                coefs[start:stop], intercepts[start:stop] = z[:-1].T, z[-1]
-                z = z * node.fold.slopes(pattern[start:stop] > 0)
+                units = places[number]
+                coefs[units], intercepts[units] = z[:-1].T, z[-1]
+                z = z * node.fold.slopes(pattern[units] > 0)
             values[number + 1] = z
             self.forget(values, number)
         return coefs, intercepts
@@ -490,7 +430,10 @@ class PiecewiseLinearNet(Record):
     def with_outputs(
         self, matrix: npt.ArrayLike, bias: npt.ArrayLike | None = None, *, output_names: tuple[str, ...] = ()
     ) -> PiecewiseLinearNet:
-        """Return the network with other outputs, ``outputs @ matrix + bias``: one class against another, say."""
+        """Return the network with other outputs, ``outputs @ matrix + bias``: one class against another, say.
+
+        These are compared with 0: they have no names but those given, and no offsets.
+        """
         combined = np.asarray(matrix, dtype=np.float64)
         last = self.nodes[-1]
         bias = np.zeros(combined.shape[1]) if bias is None else np.asarray(bias, dtype=np.float64)
@@ -499,13 +442,4 @@ class PiecewiseLinearNet(Record):
             matrices=tuple(combined if old is None else dense(old) @ combined for old in last.matrices),
             bias=last.bias @ combined + bias,
         )
-        return replace(self, nodes=(*self.nodes[:-1], node), output_names=output_names)
-
-
-def n_entries(matrix: Matrix | None) -> int:
-    """Count the numbers that a matrix is kept as; none for the identity."""
-    if matrix is None:
-        return 0
-    if isinstance(matrix, Blocks):
-        return int(matrix.blocks.size)
-    return int(matrix.nnz if is_sparse(matrix) else matrix.size)
+        return replace(self, nodes=(*self.nodes[:-1], node), output_names=output_names, offsets=())

@@ -11,18 +11,8 @@ import scipy.sparse as sp
 
 from planefold.core.errors import DataError
 from planefold.core.records import Record
-from planefold.networks.affine import (
-    Blocks,
-    Floats,
-    Fold,
-    Matrix,
-    Node,
-    PiecewiseLinearNet,
-    compact,
-    dense,
-    is_sparse,
-    n_nonzero,
-)
+from planefold.networks.affine import Floats, Fold, Node, PiecewiseLinearNet
+from planefold.networks.matrices import Blocks, Matrix, compact, dense, is_sparse, n_nonzero
 
 # Products of matrices with more entries than this are not computed to see whether they are worth it.
 ENTRIES_TO_TRY = 2**24

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from planefold.core.errors import ParameterError, listed
-from planefold.networks.affine import Floats, Matrix
+from planefold.networks.affine import Floats, Ints
 from planefold.networks.affine_builder import Builder, Value
+from planefold.networks.matrices import Matrix
 
-Ints = npt.NDArray[np.int64]
 Lengths = Sequence[int]
 Paddings = Sequence[tuple[int, int]]
 

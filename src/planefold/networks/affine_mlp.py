@@ -7,8 +7,9 @@ import torch
 
 from planefold.core.errors import NotPiecewiseLinearError, show
 from planefold.networks.activations import LEAKY_SLOPE
-from planefold.networks.affine import Blocks, Floats, PiecewiseLinearNet
+from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.networks.affine_builder import Builder
+from planefold.networks.matrices import Blocks
 from planefold.networks.mlp import MLP
 
 # Slope on the left of the crease; an identity has none.

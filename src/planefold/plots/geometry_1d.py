@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from planefold.core.errors import DataError, ParameterError, show
+from planefold.core.errors import DataError
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.plots.palette import class_colour, depth_colours, tint
 from planefold.plots.style import BLUE, GREY, INK, axes_of, quiet
+from planefold.reading.choices import check_output
 from planefold.reading.models import from_model
 
 if TYPE_CHECKING:
@@ -30,12 +31,6 @@ def bends(line: Line, output: int = 0) -> list[int]:
     # A kink of any output is one of this output too where its slope changes by more than rounding.
     size = np.maximum(np.abs(slopes[1:]), np.abs(slopes[:-1]))
     return [int(k) + 1 for k in np.flatnonzero(line.kinks & (np.abs(np.diff(slopes)) > 1e-12 * size))]
-
-
-def check_output(net: PiecewiseLinearNet, output: int) -> None:
-    """Refuse the number of an output that there is not."""
-    if not 0 <= output < net.n_outputs:
-        raise ParameterError(f"output={show(output)} does not exist: there are {net.n_outputs}, counted from 0")
 
 
 def name_of_output(net: PiecewiseLinearNet, output: int) -> str:
@@ -94,8 +89,7 @@ def pieces_along(
         raise DataError(f"the line was not cut from this model: {net.description} has other units")
     chosen = list(range(min(n_outputs, _MOST_OUTPUTS))) if outputs is None else list(outputs)
     for output in chosen:
-        if not 0 <= output < n_outputs:
-            raise ParameterError(f"output={show(output)} does not exist: there are {n_outputs}, counted from 0")
+        check_output(output, n_outputs)
     ax = axes_of(ax, size=(6.8, 4.2))
     x, label = _places(line, net)
     for output in chosen:

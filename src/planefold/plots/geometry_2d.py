@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from planefold.core.errors import DataError, listed, unknown_choice
+from planefold.core.records import counted
 from planefold.networks.affine import Floats
-from planefold.plots.geometry_1d import check_output, legend_below, name_of_output, two_names
+from planefold.plots.geometry_1d import legend_below, name_of_output, two_names
 from planefold.plots.palette import class_colour, class_marker, depth_colours, tint, value_shades
 from planefold.plots.patches import (
     draw_badges,
+    draw_pixels,
     draw_polygons,
     draw_segments,
     draw_values,
@@ -25,10 +27,13 @@ from planefold.plots.patches import (
     view_size,
 )
 from planefold.plots.style import INK, axes_of
+from planefold.reading.choices import check_output
 from planefold.reading.models import from_model
-from planefold.reading.slices.boundaries import boundary, class_regions
-from planefold.reading.slices.columns import around, slice_of
-from planefold.reading.slices.planes import Planes, planes
+from planefold.reading.slices.boundaries import decisions
+from planefold.reading.slices.columns import FEW_REGIONS, Slice, around, slice_of
+from planefold.reading.slices.planes import planes
+from planefold.reading.slices.records import Planes
+from planefold.reading.slices.restrictions import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -110,12 +115,15 @@ def creases(
     return ax
 
 
-def regions(planes: Planes, *, by: str = "output", output: int = 0, edges: bool = True, ax: Axes | None = None) -> Axes:
+def regions(
+    planes: Planes | Slice, *, by: str = "output", output: int = 0, edges: bool = True, ax: Axes | None = None
+) -> Axes:
     """Fill every region: by the output's value, by how steep it is, or just so that neighbours differ.
 
     Parameters
     ----------
-    planes : Planes
+    planes : Planes or Slice
+        A slice of more than about 30,000 regions, which nobody could see, is shaded by the output pixel by pixel.
     by : {"output", "slope", "random"}
         "output" shades each point by the exact value there; "slope" each region by the length of its gradient.
     output : int
@@ -136,13 +144,21 @@ def regions(planes: Planes, *, by: str = "output", output: int = 0, edges: bool 
     """
     if by not in _WAYS:
         raise unknown_choice("by", by, _WAYS)
-    check_output(planes.net, output)
+    check_output(output, planes.net.n_outputs)
+    if isinstance(planes, Slice):
+        if by == "output" and planes.about_n_regions > FEW_REGIONS:
+            ax = axes_of(ax, size=view_size(planes.view, right=1.0))
+            _value_bar(ax, draw_pixels(ax, planes.view, output), name_of_output(planes.net, output))
+        else:
+            ax = regions(planes.planes(), by=by, output=output, edges=edges, ax=ax)
+        frame(ax, planes.view, planes.labels)
+        return ax
     ax = axes_of(ax, size=view_size(planes, right=0.0 if by == "random" else 1.0))
     if by == "output":
         shades: Any = draw_values(ax, planes, planes.vertex_outputs[:, output])
         said = name_of_output(planes.net, output)
     elif by == "slope":
-        steepness = np.linalg.norm(planes.coefs[:, output], axis=1)
+        steepness = planes.steepness(output)
         cmap, norm = value_shades(steepness)
         draw_polygons(ax, polygons_of(planes), cmap(norm(steepness)))
         shades, said = _scale_of(cmap, norm), "length of the gradient"
@@ -155,17 +171,15 @@ def regions(planes: Planes, *, by: str = "output", output: int = 0, edges: bool 
         draw_segments(ax, planes.vertices[planes.edges[inner]], INK if by != "random" else "white", width=width)
     frame(ax, planes)
     if shades is not None:
-        bar = ax.figure.colorbar(shades, ax=ax, shrink=0.9, pad=0.02)
-        bar.set_label(said)
-        bar.outline.set_visible(False)
+        _value_bar(ax, shades, said)
     same = planes.n_regions == planes.n_pieces
-    counted = f"{planes.n_regions:,} activation regions" + ("" if same else f", {planes.n_pieces:,} linear pieces")
-    ax.set_title(counted, fontsize=10, loc="left")
+    pieces = "" if same else f", {counted(planes.n_pieces, 'linear piece')}"
+    ax.set_title(counted(planes.n_regions, "activation region") + pieces, fontsize=10, loc="left")
     return ax
 
 
 def decision_map(
-    planes: Planes,
+    planes: Planes | Slice,
     *,
     X: npt.ArrayLike | None = None,
     y: npt.ArrayLike | None = None,
@@ -177,8 +191,8 @@ def decision_map(
 
     Parameters
     ----------
-    planes : Planes
-        Of a classifier.
+    planes : Planes or Slice
+        Of a classifier. Of a slice only the regions along the border are cut, where there are very many.
     X : array-like of shape (n_rows, 2) or (n_rows, n_inputs), optional
         Points to draw: in the plane's own coordinates, or inputs, which are projected onto it.
     y : array-like of shape (n_rows,), optional
@@ -186,7 +200,7 @@ def decision_map(
     classes : sequence, optional
         Names in the order of the outputs; by default those that the network has.
     threshold : float, optional
-        Of two classes: from which probability on it is the second.
+        Of two classes: from which probability on it is the second; by default as the model decides.
     ax : Axes, optional
         Where to draw; without it, a new figure.
 
@@ -203,18 +217,21 @@ def decision_map(
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    options = {} if threshold is None else {"threshold": threshold}
-    parts, border = class_regions(planes, **options), boundary(planes, **options)
+    if isinstance(planes, Slice):
+        view, labels, found = planes.view, planes.labels, planes.decisions(threshold=threshold)
+    else:
+        view, labels, found = planes, None, decisions(planes, threshold=threshold)
+    parts, border = found.regions, found.border
     n_classes = parts.n_classes
-    ax = axes_of(ax, size=view_size(planes, below=0.2 + 0.2 * n_classes))
-    names = _class_names(planes, classes, n_classes)
+    ax = axes_of(ax, size=view_size(view, below=0.2 + 0.2 * n_classes))
+    names = _class_names(view, classes, n_classes)
     fills = np.array([tint(class_colour(number)) for number in range(n_classes)])
     draw_polygons(ax, np.split(parts.points, parts.starts[1:-1]), fills[parts.classes])
     draw_segments(ax, border.segments, INK, width=1.8)
     shares = parts.area_shares
     marks: list[Any] = []
     codes = None if y is None else _codes(y, names)
-    dots = None if X is None else _in_plane(planes, X)
+    dots = None if X is None else _in_plane(view, X)
     if dots is not None and codes is not None and len(dots) != len(codes):
         raise DataError(f"X has {len(dots)} rows, y has {len(codes)}", hint="give one class for each row")
     if dots is not None and codes is None:
@@ -234,7 +251,7 @@ def decision_map(
             )
         else:
             marks.append(Patch(facecolor=fills[number], edgecolor=class_colour(number), label=said))
-    frame(ax, planes)
+    frame(ax, view, labels)
     n = parts.n_regions
     ax.set_title(f"{n:,} decision region{'s' if n != 1 else ''}", fontsize=10, loc="left")
     legend_below(ax, marks, [str(mark.get_label()) for mark in marks])
@@ -269,7 +286,7 @@ def _read(
     return planes(net, window), None, points, ""
 
 
-def _in_plane(planes: Planes, X: npt.ArrayLike) -> Floats:
+def _in_plane(planes: View, X: npt.ArrayLike) -> Floats:
     """Return rows in the coordinates of the plane; inputs are projected onto it."""
     points = np.asarray(X, dtype=np.float64)
     if points.ndim == 2 and points.shape[1] == 2 and planes.source.n_inputs != 2:
@@ -314,13 +331,19 @@ def _depth_bar(ax: Axes, layers: list[int], colours: dict[int, Any]) -> None:
     bar.set_label("layer")
 
 
+def _value_bar(ax: Axes, shades: Any, said: str) -> None:
+    bar: Any = ax.figure.colorbar(shades, ax=ax, shrink=0.9, pad=0.02)
+    bar.set_label(said)
+    bar.outline.set_visible(False)
+
+
 def _scale_of(cmap: Any, norm: Any) -> Any:
     from matplotlib.cm import ScalarMappable
 
     return ScalarMappable(norm, cmap)
 
 
-def _class_names(planes: Planes, classes: Sequence[Any] | None, n_classes: int) -> list[str]:
+def _class_names(planes: View, classes: Sequence[Any] | None, n_classes: int) -> list[str]:
     own = list(planes.net.output_names)
     if classes is None and len(own) != n_classes:
         own = two_names(own) if n_classes == 2 else [f"class {k}" for k in range(n_classes)]

@@ -10,6 +10,7 @@ import numpy as np
 from planefold.core.errors import ParameterError, show
 from planefold.plots.palette import value_shades
 from planefold.plots.style import BLUE, GREY, INK, ORANGE, axes_of, plain_log, quiet
+from planefold.reading.choices import check_output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,8 +50,7 @@ def local_models(
     ParameterError
         If there is no such output, or nothing to show.
     """
-    if not 0 <= output < len(reading.output_names):
-        raise ParameterError(f"output={show(output)} does not exist: there are {len(reading.output_names)}")
+    check_output(output, len(reading.output_names))
     if n_planes < 1 or n_columns < 1:
         raise ParameterError(f"n_planes={show(n_planes)} and n_columns={show(n_columns)} show nothing")
     if figure is None:

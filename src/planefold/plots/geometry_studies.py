@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planefold.core.errors import ParameterError, show
+from planefold.core.errors import unknown_choice
 from planefold.plots.palette import CLASSES
 from planefold.plots.style import GREY, INK, axes_of, plain_log, quiet
 
@@ -24,7 +24,7 @@ def nodes_against_layers(
     Parameters
     ----------
     study : Study
-        From ``planefold.reading.architectures(...)``.
+        From ``planefold.reading.study(...)``.
     count : {"pieces", "regions"}
         Linear pieces, or activation regions.
     log : bool, optional
@@ -45,13 +45,13 @@ def nodes_against_layers(
         For another ``count``.
     """
     if count not in ("pieces", "regions"):
-        raise ParameterError(f"count={show(count)} is not known", details="choose one of: 'pieces', 'regions'")
+        raise unknown_choice("count", count, ["pieces", "regions"])
     found = sorted(study.counts, key=lambda one: (one.n_multiplications, len(one.architecture)))
     ax = axes_of(ax, size=(max(5.2, 1.2 + 0.95 * len(found)), 4.4))
     depths = sorted({len(one.architecture) - 2 for one in found})
     colours = {depth: CLASSES[(1, 0, 2, 3, 4, 5, 6, 7)[place % 8]] for place, depth in enumerate(depths)}
     rng = np.random.default_rng(0)  # only spreads dots sideways
-    most = 0.0
+    least, most = np.inf, 0.0
     for place, one in enumerate(found):
         values = one.n_pieces if count == "pieces" else one.n_regions
         colour = colours[len(one.architecture) - 2]
@@ -65,8 +65,8 @@ def nodes_against_layers(
         ax.plot([place - 0.36, place + 0.36], [bound, bound], color=INK, linewidth=1.6, zorder=4)
         ax.annotate(f"{bound:,}" if bound < 10**6 else f"{bound:.1e}", (place, bound), (0, 3), fontsize=8.5, color=INK,
                     textcoords="offset points", ha="center", va="bottom")  # fmt: skip
-        most = max(most, float(bound), float(values.max()))
-    if log if log is not None else most > 30 * min(float(one.n_pieces.min()) for one in found):
+        least, most = min(least, values.min()), max(most, float(bound), values.max())
+    if most > 30 * least if log is None else log:
         plain_log(ax, "y")
         ax.set_ylim(top=most * 1.8)
     else:

@@ -9,16 +9,18 @@ import numpy.typing as npt
 
 from planefold.core.errors import DataError, ParameterError
 from planefold.networks.affine import Floats
-from planefold.plots.geometry_1d import check_output, name_of_output
+from planefold.plots.geometry_1d import name_of_output
 from planefold.plots.geometry_2d import creases
 from planefold.plots.geometry_units import COLUMNS, Part, parts_of
 from planefold.plots.palette import tint, unit_colour, value_shades
 from planefold.plots.patches import draw_segments, draw_values, frame, patchwork
 from planefold.plots.style import GREY, INK
+from planefold.reading.choices import check_output
 from planefold.reading.models import from_model
-from planefold.reading.segments.curves import Units, units_at
-from planefold.reading.slices.boundaries import contours
-from planefold.reading.slices.planes import Planes, planes
+from planefold.reading.segments.units import Units, units_at
+from planefold.reading.slices.contours import contours
+from planefold.reading.slices.planes import planes
+from planefold.reading.slices.records import Planes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +66,7 @@ def surface_grid(model: Any, window: npt.ArrayLike, *, output: int = 0, figure: 
             f"{net.description} has {net.n_inputs} inputs; the grid of surfaces is for two",
             hint="unit_grid draws one input; net.restricted(origin, directions) is the network on a plane",
         )
-    check_output(net, output)
+    check_output(output, net.n_outputs)
     if not 0 < net.n_units <= _MOST_UNITS:
         raise ParameterError(
             f"{net.description} has {net.n_units} units; the grid has a row for each of 1 to {_MOST_UNITS}",
@@ -123,7 +125,7 @@ def surface(planes: Planes, *, output: int = 0, ax: Any = None) -> Any:
     ParameterError
         If there are more than 2,000 regions, which nobody can see as planes, or no such output.
     """
-    check_output(planes.net, output)
+    check_output(output, planes.net.n_outputs)
     if planes.n_regions > _MOST_REGIONS:
         raise ParameterError(
             f"{planes.n_regions:,} regions are too many for a surface; {_MOST_REGIONS:,} are the most",

@@ -10,13 +10,14 @@ import numpy as np
 
 from planefold.core.errors import DataError, show
 from planefold.networks.affine import Floats, PiecewiseLinearNet
-from planefold.plots.geometry_1d import bends, check_output, name_of_output
+from planefold.plots.geometry_1d import bends, name_of_output
 from planefold.plots.palette import depth_colours, unit_colour
 from planefold.plots.style import GREY, INK, quiet
+from planefold.reading.choices import check_output
 from planefold.reading.models import from_model
-from planefold.reading.segments.curves import UnitCurves, Units, unit_curves
 from planefold.reading.segments.lines import function
 from planefold.reading.segments.records import Line
+from planefold.reading.segments.units import UnitCurves, Units, unit_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +110,7 @@ def unit_grid(model: Any, low: float, high: float, *, output: int = 0, figure: F
         )
     if not (np.isfinite([low, high]).all() and low < high):
         raise DataError(f"low={show(low)} and high={show(high)} span nothing", hint="low must be below high")
-    check_output(net, output)
+    check_output(output, net.n_outputs)
     path, found = function(net, low, high), unit_curves(net, low, high)
     parts = parts_of(found, output)
     if len(net.widths) == 1 and len(parts) <= _MOST_ROWS:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
 
-    from planefold.reading.slices.planes import Planes
+    from planefold.reading.slices.records import Planes
+    from planefold.reading.slices.restrictions import View
 
+_PIXELS = 400  # across and up, where regions are smaller than that
 _SHADES = 24  # a triangle whose corners lie further apart than one of so many shades is halved
 
 
@@ -45,6 +47,19 @@ def draw_polygons(ax: Axes, corners: list[Floats], colours: npt.ArrayLike) -> Po
 def polygons_of(planes: Planes) -> list[Floats]:
     """Return the corners of each region."""
     return np.split(planes.vertices[planes.polygon_vertices], planes.polygon_starts[1:-1])
+
+
+def draw_pixels(ax: Axes, view: View, output: int) -> Any:
+    """Shade each pixel of a rectangle by the exact value in its middle; returns what a colour bar needs."""
+    low, high = view.window.min(axis=0), view.window.max(axis=0)
+    middles = (np.arange(_PIXELS) + 0.5) / _PIXELS
+    u, v = (low[axis] + (high - low)[axis] * middles for axis in (0, 1))
+    values = view.net.outputs(np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2))[:, output]
+    cmap, norm = value_shades(values)
+    return ax.imshow(
+        values.reshape(_PIXELS, _PIXELS), extent=(low[0], high[0], low[1], high[1]), origin="lower", aspect="auto",
+        cmap=cmap, norm=norm, interpolation="nearest", zorder=1,
+    )  # fmt: skip
 
 
 def draw_values(ax: Axes, planes: Planes, values: Floats, shades: tuple[Any, Any] | None = None) -> Any:
@@ -132,21 +147,21 @@ def free_places(candidates: list[Floats], span: Floats) -> list[Floats]:
     return chosen
 
 
-def has_one_scale(planes: Planes) -> bool:
+def has_one_scale(planes: View) -> bool:
     """Tell whether both axes are numbers of one kind, as far as anybody knows, and neither is much longer."""
     names = (*planes.net.input_names, *planes.source.input_names)
     across, up = np.ptp(planes.window, axis=0)
     return all(re.fullmatch(r"x\d+", name) for name in names) and bool(1 / 3 < across / up < 3)
 
 
-def view_size(planes: Planes, *, width: float = 4.9, right: float = 0.0, below: float = 0.0) -> tuple[float, float]:
+def view_size(planes: View, *, width: float = 4.9, right: float = 0.0, below: float = 0.0) -> tuple[float, float]:
     """Return a figure's size for a top view of some width, with room on the right and below."""
     across, up = np.ptp(planes.window, axis=0)
     height = width * up / across if has_one_scale(planes) else 0.9 * width
     return 0.75 + width + right, 0.85 + min(height, 1.6 * width) + below
 
 
-def frame(ax: Axes, planes: Planes, labels: tuple[str, str] | None = None) -> None:
+def frame(ax: Axes, planes: View, labels: tuple[str, str] | None = None) -> None:
     """Show the window and nothing else; axes of one unit get one scale."""
     low, high = planes.window.min(axis=0), planes.window.max(axis=0)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))

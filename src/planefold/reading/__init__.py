@@ -14,12 +14,15 @@ from planefold.reading.imports.nnet_files import read_nnet
 from planefold.reading.models import from_model
 from planefold.reading.plain import as_data
 from planefold.reading.segments.attributions import Attributions, ice, integrated_gradients, partial_dependence
-from planefold.reading.segments.curves import Curve, Curves, UnitCurves, Units, unit_curves, units_at
-from planefold.reading.segments.lines import Lines, function, line, lines
-from planefold.reading.segments.records import Line
-from planefold.reading.slices.boundaries import Boundary, ClassRegions, Contour, boundary, class_regions, contours
+from planefold.reading.segments.curves import Curve, Curves
+from planefold.reading.segments.lines import function, line, lines
+from planefold.reading.segments.records import Line, Lines
+from planefold.reading.segments.units import UnitCurves, Units, unit_curves, units_at
+from planefold.reading.slices.boundaries import Boundary, ClassRegions, Decisions, boundary, class_regions, decisions
 from planefold.reading.slices.columns import Slice, slice_of
-from planefold.reading.slices.planes import Planes, planes
+from planefold.reading.slices.contours import Contour, contours
+from planefold.reading.slices.planes import planes
+from planefold.reading.slices.records import Planes
 from planefold.reading.slices.tiles import WindowCount, count_in_window, tiled
 from planefold.reading.tables.columns import Columns, columns_of
 from planefold.reading.tables.contributions import Contributions
@@ -39,6 +42,7 @@ __all__ = [
     "Contributions",
     "Curve",
     "Curves",
+    "Decisions",
     "Explanation",
     "Line",
     "LineCounts",
@@ -65,6 +69,7 @@ __all__ = [
     "count_along_lines",
     "count_in_window",
     "count_regions",
+    "decisions",
     "expected_density",
     "from_model",
     "function",

@@ -8,15 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from planefold.core.errors import ParameterError, listed, show
+from planefold.core.errors import ParameterError, show, unknown_choice
 from planefold.core.records import Record
-from planefold.networks.affine import Floats, PiecewiseLinearNet
+from planefold.networks.affine import Floats, Ints, PiecewiseLinearNet
 from planefold.networks.affine_builder import Builder
 from planefold.reading.capacity import Bounds, bounds
 from planefold.reading.segments.lines import function
-from planefold.reading.segments.signs import Ints
+from planefold.reading.slices.planes import planes
 
 # Draws the weights (fan_in, fan_out) and the biases (fan_out,) of one layer.
 Initialise = Callable[[np.random.Generator, int, int], tuple[Floats, Floats]]
@@ -158,8 +157,6 @@ def study(
     >>> [row["pieces at most"] for row in found.rows()]
     [5, 9]
     """
-    if init not in INITS:
-        raise ParameterError(f"init={show(init)} is not known", hint=f"one of {listed(map(repr, INITS))}")
     chosen = tuple(int(seed) for seed in seeds)
     shapes = [tuple(int(n) for n in architecture) for architecture in architectures]
     if not chosen or not shapes:
@@ -181,15 +178,33 @@ def study(
                 n_multiplications=sum(fan_in * fan_out for fan_in, fan_out in pairs),
                 n_parameters=sum((fan_in + 1) * fan_out for fan_in, fan_out in pairs),
                 bounds=limits,
-                n_regions=_column(found, 0),
-                n_pieces=_column(found, 1),
+                n_regions=np.array([n_regions for n_regions, _ in found]),
+                n_pieces=np.array([n_pieces for _, n_pieces in found]),
             )
         )
     return Study(counts=tuple(counts), seeds=chosen, window=box, init=init)
 
 
 def random_net(architecture: Sequence[int], seed: int, *, init: str = "uniform") -> PiecewiseLinearNet:
-    """Draw a ReLU network; parameters as in :func:`study`."""
+    """Draw a ReLU network.
+
+    Parameters
+    ----------
+    architecture : sequence of int
+        Numbers of inputs, of units in each hidden layer, and of outputs.
+    seed : int
+        The same one draws the same network.
+    init : {'uniform', 'normal'}
+        As for :func:`study`.
+
+    Raises
+    ------
+    ParameterError
+        If ``init`` is not known, or the architecture is none.
+    """
+    if init not in INITS:
+        raise unknown_choice("init", init, list(INITS))
+    bounds(architecture)  # refuses what is no architecture
     rng = np.random.default_rng(seed)
     builder = Builder((architecture[0],))
     value = builder.input
@@ -203,17 +218,8 @@ def random_net(architecture: Sequence[int], seed: int, *, init: str = "uniform")
 
 
 def _counted(net: PiecewiseLinearNet, box: tuple[tuple[float, float], ...]) -> tuple[int, int]:
-    if net.n_inputs == 1:
-        along = function(net, *box[0])
-        return along.n_regions, along.n_pieces
-    from planefold.reading.slices.planes import planes  # late, since a study of one input needs no planes
-
-    found = planes(net, box)
+    found = function(net, *box[0]) if net.n_inputs == 1 else planes(net, box)
     return found.n_regions, found.n_pieces
-
-
-def _column(found: list[tuple[int, int]], place: int) -> npt.NDArray[np.int64]:
-    return np.array([pair[place] for pair in found])
 
 
 def _cell(value: Any) -> str:

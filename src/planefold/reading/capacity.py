@@ -113,10 +113,11 @@ class Bounds:
 
         Notes
         -----
-        ``(T N)^d / d! * volume`` for ``N >= d`` units, else ``2^N * volume``: the depth does not matter. It assumes
-        independent random weights, biases with a bounded density (so not zero biases), and gradients that neither
-        vanish nor explode. With PyTorch's initialisation on the square from -1 to 1, networks of two and three hidden
-        layers had 0.07 to 0.09 of it, ten layers of 32 had 0.01.
+        ``(T N)^d / d! * volume`` for ``N >= d`` units, else ``2^N * volume``: the depth does not matter. The theorem
+        says that no more are to be expected in a large enough cube, for some ``T``, if weights and biases have
+        densities, those of the biases bounded (so not zero biases), and gradients do not explode. On the square from
+        -1 to 1, random networks with two and three layers of 64 units (``random_net((2, 64, 64, 1), seed)``, seeds 0
+        to 4) have 0.05 to 0.08 of it with ``T = 1``, with ten layers of 32 units 0.01.
 
         References
         ----------
@@ -194,19 +195,17 @@ def bounds(architecture: Sequence[int] | Any, *, n_inputs: int | None = None) ->
         is_one_sided = _is_one_sided(net)
     if n_inputs is not None:
         d = _whole(n_inputs, n_inputs)
-    widths = tuple(n for folds, n in steps if folds)
-    is_relu_chain = is_chain and is_one_sided
-    zaslavsky = _regions(widths[0], d) if len(widths) == 1 and len(steps) == 1 else None
+    is_relu_chain, is_shallow = is_chain and is_one_sided, len(steps) == 1 and steps[0][0]
     found = Bounds(
         n_inputs=d,
-        widths=widths,
-        zaslavsky=zaslavsky,
+        widths=tuple(n for folds, n in steps if folds),
+        zaslavsky=_regions(steps[0][1], d) if is_shallow else None,
         montufar_upper=_montufar_upper(d, steps, is_chain),
         serra_upper=_serra_upper(d, steps) if is_relu_chain else None,
         montufar_lower=_montufar_lower(d, steps) if is_relu_chain else None,
         borders=None,
     )
-    return replace(found, borders=_borders(found, is_one_sided and zaslavsky is not None))
+    return replace(found, borders=_borders(found, is_shallow and is_one_sided))
 
 
 # ------------------------------------------------------------------------------------------------------ the formulas

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Sums below this share of the unit's largest are taken for 0. Rounding leaves about 1e-15, and genuine sums were never
@@ -48,3 +49,15 @@ class Certificate:
         if self.largest_zero > 0:
             said = f"exact: zeros up to {self.largest_zero:.0e}, others from {self.smallest_nonzero:.0e}"
         return said + (f", {self.n_rational:,} signs decided in rationals" if self.n_rational else "")
+
+
+def joined(certificates: Iterable[Certificate]) -> Certificate:
+    """Say what several readings rest on together."""
+    parts = list(certificates)
+    return Certificate(
+        exact=all(one.exact for one in parts),
+        largest_zero=max((one.largest_zero for one in parts), default=0.0),
+        smallest_nonzero=min((one.smallest_nonzero for one in parts), default=math.inf),
+        n_rational=sum(one.n_rational for one in parts),
+        why_not=next((one.why_not for one in parts if one.why_not), ""),
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from planefold.core.errors import MissingFileError, ParameterError, did_you_mean, show
 from planefold.networks.affine import PiecewiseLinearNet
@@ -64,6 +66,8 @@ def from_model(model: Any, *, input_shape: Sequence[int] | None = None) -> Piece
     """
     if isinstance(model, PiecewiseLinearNet):
         return model
+    if input_shape is not None:
+        input_shape = _checked(input_shape)
     if isinstance(model, str | os.PathLike):
         return _from_file(Path(model), input_shape)
     # By the names of packages, so that only the package that made the model needs to be there.
@@ -97,6 +101,13 @@ def _from_ours(model: Any) -> PiecewiseLinearNet:
     if hasattr(model, "fit"):
         _fitted(model, "net_")
     raise ParameterError(f"a {type(model).__name__} cannot be read", details=f"what can be read: {READABLE}")
+
+
+def _checked(shape: Any) -> tuple[int, ...]:
+    lengths = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    if not lengths or not all(isinstance(length, int | np.integer) and length > 0 for length in lengths):
+        raise ParameterError(f"input_shape={show(shape)} must be whole numbers above 0", hint="(3, 32, 32), say")
+    return tuple(int(length) for length in lengths)
 
 
 def _from_torch(model: Any, input_shape: Sequence[int] | None) -> PiecewiseLinearNet:

@@ -13,8 +13,9 @@ from planefold.networks.affine import PiecewiseLinearNet
 from planefold.reading.architectures import Study
 from planefold.reading.certificate import Certificate
 from planefold.reading.segments.records import Line
-from planefold.reading.slices.boundaries import Boundary, ClassRegions, Contour
-from planefold.reading.slices.planes import Planes
+from planefold.reading.slices.boundaries import Boundary, ClassRegions
+from planefold.reading.slices.contours import Contour
+from planefold.reading.slices.records import Planes
 
 #: The version of the layout; it changes when a key changes its meaning or goes.
 FORMAT = 1

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from planefold.core.errors import DataError
-from planefold.networks.affine import Floats, Matrix, PiecewiseLinearNet, Signs, dense, is_sparse
+from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
+from planefold.networks.matrices import Matrix, dense, is_sparse
 
 # Arrays of Python integers, and the power of two that they are divided by.
 Dyadic = tuple[npt.NDArray[Any], int]
@@ -78,7 +79,7 @@ class ExactNet:
         self._slopes: dict[int, tuple[npt.NDArray[Any], npt.NDArray[Any], int]] = {}
 
     def sums_at(self, point: Point, number: int) -> npt.NDArray[Any]:
-        """Return the sums of a node at a point, as integers over one positive number: their signs are exact."""
+        """Return the sums of a node at a point, times one positive number: integers, whose signs are theirs."""
         return self.fractions_at(point, number)[0]
 
     def fractions_at(self, point: Point, number: int) -> tuple[npt.NDArray[Any], int]:
@@ -94,7 +95,7 @@ class ExactNet:
     def _forward(
         self, weights: npt.NDArray[Any], constants: tuple[int, ...], last: int, pattern: Signs | None
     ) -> Dyadic:
-        places = {number: (start, stop) for number, start, stop in self.net.folds}
+        places = self.net.unit_slices
         column = np.array(constants, dtype=object)[:, None]
         values: dict[int, Dyadic] = {0: (weights.dot(self.frame[0]), self.frame[1])}
         for number in range(last + 1):
@@ -111,8 +112,7 @@ class ExactNet:
             if number == last:
                 return total
             if node.fold is not None:
-                start, stop = places[number]
-                is_right = (total[0][0] > 0) if pattern is None else pattern[start:stop] > 0
+                is_right = (total[0][0] > 0) if pattern is None else pattern[places[number]] > 0
                 left, right, scale = self._fold_slopes(number)
                 slopes = np.where(is_right.astype(bool), right, left)
                 total = (total[0] * slopes[None], total[1] + scale)
@@ -160,6 +160,11 @@ def _sparse_product(matrix: Matrix) -> tuple[Callable[[npt.NDArray[Any]], npt.ND
     return multiply, shift
 
 
+def sign(number: int) -> int:
+    """Return -1, 0 or 1, of an integer of any size."""
+    return (number > 0) - (number < 0)
+
+
 def crossing(first: Line, second: Line) -> Point:
     """Return where two lines ``A u + B v + C = 0`` cross.
 
@@ -179,8 +184,8 @@ def crossing(first: Line, second: Line) -> Point:
 
 def line_through(first: Floats, second: Floats) -> Line:
     """Return the line through two points whose coordinates are floats."""
-    (x0, y0), (x1, y1) = dyadic(np.array([first, second]))[0]
-    q = 1 << dyadic(np.array([first, second]))[1]
+    ((x0, y0), (x1, y1)), shift = dyadic(np.array([first, second]))
+    q = 1 << shift
     if (x0, y0) == (x1, y1):
         raise DataError(f"the points {first} and {second} are one, so there is no line through them")
     return q * (y0 - y1), q * (x1 - x0), x0 * y1 - x1 * y0

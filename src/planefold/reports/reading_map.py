@@ -11,10 +11,10 @@ from scipy.ndimage import distance_transform_edt
 from planefold.core.errors import ParameterError
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.reading.slices.border_tiles import UNDECIDED, Window, border_tiles
-from planefold.reading.slices.boundaries import boundary, class_regions, contours
 from planefold.reading.slices.columns import usual_row, usual_window
+from planefold.reading.slices.contours import contours
+from planefold.reading.slices.decision_tiles import decisions_in_tiles
 from planefold.reading.slices.planes import planes
-from planefold.reading.slices.windows import window_corners
 from planefold.reading.tables.local_models import Reading
 from planefold.reports import outlines
 from planefold.reports.numbers import MINUS
@@ -107,35 +107,17 @@ def _points(reading: Reading, places: list[int], window: Window) -> tuple[list[l
 
 def _areas(reading: Reading, net: PiecewiseLinearNet, window: Window) -> dict[str, Any]:
     names = _class_names(reading)
-    left = MAX_REGIONS
-    corners, counts, classes, segments = [], [], [], []
-    shares = np.zeros(len(names))
-    for tile in border_tiles(net, window):
-        if tile.decided >= 0:
-            corners.append(window_corners(tile.window))
-            counts.append(np.array([4]))
-            classes.append(np.array([tile.decided]))
-            shares[tile.decided] += _area(tile.window)
-            continue
-        found = planes(tile.net, tile.window, max_regions=left)
-        left -= found.n_regions - 1
-        parts = class_regions(found)
-        corners.append(parts.points)
-        counts.append(np.diff(parts.starts))
-        classes.append(parts.classes)
-        shares[: len(parts.area_shares)] += parts.area_shares * _area(tile.window)
-        segments.append(boundary(found).segments)
-    starts = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
-    loops = outlines.areas(np.concatenate(corners), starts, np.concatenate(classes), window)
-    joined = np.concatenate([np.zeros((0, 2, 2)), *segments])
+    found = decisions_in_tiles(net, window, max_regions=MAX_REGIONS)
+    parts, segments = found.regions, found.border.segments
+    loops = outlines.areas(parts.points, parts.starts, parts.classes, window)
     at = _places_of_names(net, window, sorted(loops))
     return {
         "areas": [
-            {"class": k, "name": names[k], "share": float(shares[k] / _area(window)), "loops": loops[k], "at": at[k]}
+            {"class": k, "name": names[k], "share": float(parts.area_shares[k]), "loops": loops[k], "at": at[k]}
             for k in sorted(loops)
         ],
-        "border": outlines.lines(joined, window),
-        "n_segments": n_straight(joined, window),
+        "border": outlines.lines(segments, window),
+        "n_segments": n_straight(segments, window),
         "levels": [],
     }
 
@@ -145,10 +127,6 @@ def _class_names(reading: Reading) -> list[str]:
     if reading.outcome.decides == "sign" and len(reading.output_names) > 1:  # labels that each hold or not
         return [f"not {classes[0]}", classes[0]]
     return classes
-
-
-def _area(window: Window) -> float:
-    return float(np.prod([high - low for low, high in window]))
 
 
 def _places_of_names(net: PiecewiseLinearNet, window: Window, classes: Sequence[int]) -> dict[int, list[float] | None]:

@@ -5,51 +5,19 @@ Many boxes are bounded at once, so that the work is a few large matrix products.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from planefold.core.records import Record
-from planefold.networks.affine import Blocks, Floats, Fold, Matrix, PiecewiseLinearNet, Signs, is_sparse
+from planefold.networks.affine import Floats, Fold, PiecewiseLinearNet, Signs
+from planefold.networks.matrices import Matrix, entrywise, is_sparse
+from planefold.robustness.domains import Domain
+
+__all__ = ["BoxBounds", "Domain", "linear_bounds", "steepness"]
 
 ROWS_AT_ONCE = 8192  # of a back-substitution: what is multiplied stays in the cache
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Domain(Record):
-    """Boxes of inputs, of which a ball may keep only a part.
-
-    Parameters
-    ----------
-    lower, upper : ndarray of shape (n_boxes, n_inputs)
-    center : ndarray of shape (n_inputs,), optional
-    radius : float
-        Only points whose distance from ``center`` is no more than this, in Euclid's norm or in that of L1.
-    norm : {"l2", "l1"}
-    """
-
-    lower: Floats
-    upper: Floats
-    center: Floats | None = None
-    radius: float = 0.0
-    norm: str = "l2"
-    middle: Floats = field(init=False)
-    half: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "middle", (self.lower + self.upper) / 2)
-        object.__setattr__(self, "half", (self.upper - self.lower) / 2)
-
-    def least(self, coefs: Floats, intercepts: Floats, boxes: npt.NDArray[np.int64]) -> Floats:
-        """Return the least that functions ``coefs @ x + intercepts`` can be, each in its box."""
-        sizes = abs(coefs)
-        middle, half = self.middle[boxes], self.half[boxes]
-        found = intercepts + np.einsum("ij,ij->i", coefs, middle) - np.einsum("ij,ij->i", sizes, half)
-        if self.center is not None:
-            spread = np.sqrt(np.einsum("ij,ij->i", sizes, sizes)) if self.norm == "l2" else sizes.max(axis=1, initial=0)
-            found = np.maximum(found, intercepts + coefs @ self.center - self.radius * spread)
-        return np.asarray(found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,7 +55,7 @@ class BoxBounds(Record):
     intercepts: Floats
     output_lower: Floats
     is_empty: npt.NDArray[np.bool_]
-    relaxed: dict[int, _Relaxation] = field(repr=False)
+    relaxed: dict[int, _Relaxation]
 
     @property
     def signs(self) -> Signs:
@@ -105,6 +73,22 @@ class BoxBounds(Record):
                 there = boxes[mine], units[mine] - start, factors[mine]
                 coefs[mine], intercepts[mine] = _back(self.net, number, *there, self.relaxed)
         return coefs, intercepts
+
+    def bent_at(self, points: Floats) -> BoxBounds:
+        """Return the same with other lines: those that are exact, of each fold's flat side, at one point for each box.
+
+        A fold that may bend is held on one side by its chord, and on the other by any line between its two own: which
+        is best depends on where a bound shall be large (Xu et al., "Fast and Complete: Enabling Complete Verification
+        with Rapid and Massively Parallel Incomplete Verifiers", ICLR 2021, optimise it). ``output_lower`` is kept.
+        """
+        is_right = self.net.sums_of_units(points) > 0
+        relaxed = {}
+        for number, start, stop in self.net.folds:
+            fold, mine = self.net.nodes[number].fold, slice(start, stop)
+            assert fold is not None
+            relaxed[number] = _relaxation(fold, self.lower[:, mine], self.upper[:, mine], is_right[:, mine])
+        coefs, intercepts = _of_outputs(self.net, len(points), relaxed)
+        return replace(self, relaxed=relaxed, coefs=coefs, intercepts=intercepts)
 
     def gaps(
         self, points: Floats, boxes: npt.NDArray[np.int64], number: int, units: npt.NDArray[np.int64], factors: Floats
@@ -141,16 +125,23 @@ class BoxBounds(Record):
         return found
 
 
-def linear_bounds(net: PiecewiseLinearNet, domain: Domain, signs: Signs | None = None) -> BoxBounds:
+def linear_bounds(
+    net: PiecewiseLinearNet,
+    domain: Domain,
+    signs: Signs | None = None,
+    within: tuple[Floats, Floats] | None = None,
+) -> BoxBounds:
     r"""Bound a network over boxes by linear functions of the input.
 
     Parameters
     ----------
     domain : Domain
-        Finite boxes, with or without a ball.
+        Finite boxes, with or without a ball and inequalities.
     signs : int8 ndarray of shape (n_boxes, n_units), optional
         What is known already of the units: +1 or -1 holds in the whole box (of a part of a box, what held in the
         whole). The bounds are then those of the points of the box where it holds.
+    within : pair of ndarray of shape (n_boxes, n_units), optional
+        Bounds of the units' sums that are known already, in the same sense.
 
     Returns
     -------
@@ -179,7 +170,7 @@ def linear_bounds(net: PiecewiseLinearNet, domain: Domain, signs: Signs | None =
     n_boxes = len(domain.lower)
     lows, highs = np.empty((n_boxes, net.n_units)), np.empty((n_boxes, net.n_units))
     is_empty = np.zeros(n_boxes, dtype=bool)
-    places = {number: slice(start, stop) for number, start, stop in net.folds}
+    places = net.unit_slices
     relaxed: dict[int, _Relaxation] = {}
     ranges: dict[int, tuple[Floats, Floats]] = {0: (domain.middle, domain.half)}  # of values: middle and half width
     last = len(net.nodes) - 1
@@ -188,6 +179,8 @@ def linear_bounds(net: PiecewiseLinearNet, domain: Domain, signs: Signs | None =
         if node.fold is not None:
             mine = places[number]
             size = np.maximum(abs(low), abs(high))
+            if within is not None:
+                low, high = np.maximum(low, within[0][:, mine]), np.minimum(high, within[1][:, mine])
             if set(node.sources) != {0} or domain.center is not None:
                 known = 0 if signs is None else signs[:, mine]
                 boxes, units = np.nonzero((low < 0) & (high > 0) & (known == 0))
@@ -205,19 +198,27 @@ def linear_bounds(net: PiecewiseLinearNet, domain: Domain, signs: Signs | None =
             low, high = _folded(node.fold, low, high)
         if number < last:
             ranges[number + 1] = (low + high) / 2, (high - low) / 2
-    boxes, outputs = (part.ravel() for part in np.indices((n_boxes, net.n_outputs)))
-    coefs, intercepts = _back(net, last, boxes, outputs, np.ones(boxes.size), relaxed)
-    shape = (n_boxes, net.n_outputs)
+    coefs, intercepts = _of_outputs(net, n_boxes, relaxed)
+    boxes = np.repeat(np.arange(n_boxes), net.n_outputs)
+    least = domain.least(coefs.reshape(-1, net.n_inputs), intercepts.ravel(), boxes).reshape(intercepts.shape)
     return BoxBounds(
         net=net,
         lower=lows,
         upper=highs,
-        coefs=coefs.reshape(*shape, net.n_inputs),
-        intercepts=intercepts.reshape(shape),
-        output_lower=np.maximum(domain.least(coefs, intercepts, boxes).reshape(shape), low),
+        coefs=coefs,
+        intercepts=intercepts,
+        output_lower=np.maximum(least, low),
         is_empty=is_empty,
         relaxed=relaxed,
     )
+
+
+def _of_outputs(net: PiecewiseLinearNet, n_boxes: int, relaxed: dict[int, _Relaxation]) -> tuple[Floats, Floats]:
+    """Find linear functions below all outputs in all boxes."""
+    boxes, outputs = (part.ravel() for part in np.indices((n_boxes, net.n_outputs)))
+    coefs, intercepts = _back(net, len(net.nodes) - 1, boxes, outputs, np.ones(boxes.size), relaxed)
+    shape = (n_boxes, net.n_outputs)
+    return coefs.reshape(*shape, net.n_inputs), intercepts.reshape(shape)
 
 
 def steepness(net: PiecewiseLinearNet, signs: Signs) -> Floats:
@@ -235,7 +236,7 @@ def steepness(net: PiecewiseLinearNet, signs: Signs) -> Floats:
         along all paths that can be open.
     """
     n_boxes = len(signs)
-    places = {number: slice(start, stop) for number, start, stop in net.folds}
+    places = net.unit_slices
     rows: dict[int, Floats] = {len(net.nodes): np.tile(np.eye(net.n_outputs), (n_boxes, 1))}
     for number in range(len(net.nodes) - 1, -1, -1):
         row, node = rows.pop(number + 1, None), net.nodes[number]
@@ -247,7 +248,7 @@ def steepness(net: PiecewiseLinearNet, signs: Signs) -> Floats:
             most = np.maximum(least, np.where(mine <= 0, abs(node.fold.slopes(np.zeros(mine.shape, dtype=bool))), 0.0))
             row = (row.reshape(n_boxes, net.n_outputs, -1) * most[:, None]).reshape(row.shape)
         for source, matrix in zip(node.sources, node.matrices, strict=True):
-            _add(rows, source, row if matrix is None else row @ _absolute(matrix).T)
+            _add(rows, source, row if matrix is None else row @ entrywise(np.abs, matrix).T)
     found = rows.get(0, np.zeros((n_boxes * net.n_outputs, net.n_inputs)))
     return found.reshape(n_boxes, net.n_outputs, net.n_inputs)
 
@@ -258,12 +259,8 @@ def _interval(net: PiecewiseLinearNet, ranges: dict[int, tuple[Floats, Floats]],
     middle = net.sums({source: ranges[source][0] for source in node.sources} or {0: ranges[0][0]}, number)
     radius = np.zeros_like(middle)
     for source, matrix in zip(node.sources, node.matrices, strict=True):
-        radius += ranges[source][1] if matrix is None else ranges[source][1] @ _absolute(matrix)
+        radius += ranges[source][1] if matrix is None else ranges[source][1] @ entrywise(np.abs, matrix)
     return middle - radius, middle + radius
-
-
-def _absolute(matrix: Matrix) -> Matrix:
-    return Blocks(abs(matrix.blocks)) if isinstance(matrix, Blocks) else abs(matrix)
 
 
 def _folded(fold: Fold, low: Floats, high: Floats) -> tuple[Floats, Floats]:
@@ -274,14 +271,15 @@ def _folded(fold: Fold, low: Floats, high: Floats) -> tuple[Floats, Floats]:
     return np.where(bends, np.minimum(least, 0.0), least), np.where(bends, np.maximum(most, 0.0), most)
 
 
-def _relaxation(fold: Fold, low: Floats, high: Floats) -> _Relaxation:
+def _relaxation(fold: Fold, low: Floats, high: Floats, is_right: npt.NDArray[np.bool_] | None = None) -> _Relaxation:
+    """Hold a fold between lines; the one that is not the chord is its own on one side, by default the longer one."""
     bends = (low < 0) & (high > 0)
     slopes = fold.slopes(low >= 0)
     jump = np.broadcast_to(np.asarray(fold.right - fold.left), slopes.shape)
     share = np.where(bends, high / np.where(bends, high - low, 1.0), 0.0)
     chord = slopes + jump * share
     chord_intercept = -jump * share * np.where(bends, low, 0.0)
-    flat = slopes + jump * (bends & (high > -low))
+    flat = slopes + jump * (bends & (high > -low if is_right is None else is_right))
     convex = jump >= 0  # the chord is above a convex fold, and below a concave one
     if convex.all():
         return _Relaxation(below=flat, below_intercept=None, above=chord, above_intercept=chord_intercept)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +13,18 @@ from planefold.core.errors import DataError, ParameterError, show, unknown_choic
 from planefold.core.records import Record
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.robustness.attacks import Norm, direction, dual, length, nearest_crossing, push_across
-from planefold.robustness.bounds import Domain, linear_bounds
+from planefold.robustness.bounds import linear_bounds
 from planefold.robustness.branching import branch
+from planefold.robustness.domains import Domain
 from planefold.robustness.milp import TOLERANCE, distance_by_milp
 from planefold.robustness.projection import Found
-from planefold.robustness.verify import verify
+from planefold.robustness.verify import check_net, positive, verify
 from planefold.robustness.walk import walk
 
 NORMS = ("l2", "linf", "l1")
 METHODS = ("auto", "branch", "walk", "milp")
 EXACT = 1e-9  # of the distance: what rounding leaves between the two bounds
+HEAD_START = 0.1  # of the time, for branch and bound over units before an integer program takes over
 N_RADII = 16  # that are tried at once for a first lower bound
 
 
@@ -95,7 +96,8 @@ def distance(
     Parameters
     ----------
     net : PiecewiseLinearNet
-        With one output, whose sign decides, or several, of which the largest does.
+        With one output, whose sign decides, or several, of which the largest does; less ``net.offsets``, which a
+        classifier with a threshold of its own has.
     x : array-like of shape (n_inputs,)
     norm : {"l2", "linf", "l1"}
         Euclid's distance, the largest move of one input, or the sum of all moves.
@@ -107,9 +109,9 @@ def distance(
     time_limit : float
         Seconds, after which the bounds that hold so far are returned.
     method : {"auto", "branch", "walk", "milp"}
-        "branch" (branch and bound over units) and "walk" (through linear regions) find l2 distances, independently of
-        each other; "milp" (mixed-integer linear programs) finds the other two. "auto" takes "branch" or "milp", and
-        "walk" first where no border was met.
+        "branch" is branch and bound over units. "walk" (through linear regions) finds l2 distances and "milp"
+        (mixed-integer linear programs) the other two, independently of it. "auto" takes "branch", for linf and l1
+        "milp" where a tenth of the time was not enough, and "walk" first where no border was met.
     within : float
         Stop as soon as the distance is known to be larger than this, or known not to be.
     random_state : int
@@ -145,24 +147,32 @@ def distance(
     the decision changes at distance 1 (linf)
     """
     started = time.perf_counter()
+    check_net(net)
     if norm not in NORMS:
         raise unknown_choice("norm", norm, NORMS)
     if method not in METHODS:
         raise unknown_choice("method", method, METHODS)
-    if method != "auto" and (method == "milp") == (norm == "l2"):
+    if method == ("milp" if norm == "l2" else "walk"):
         raise ParameterError(f"method={method!r} does not find distances in norm={norm!r}", hint="use method='auto'")
     positive("time_limit", time_limit)
     point, low, high = point_in_box(net, x, lower, upper)
     margins, label, rivals = margins_of(net, point, label)
-    used = method if method != "auto" else "branch" if norm == "l2" else "milp"
+    used = "branch" if method == "auto" else method
+    # Inputs that cannot move are no part of the search.
+    whole, ends, free = point, (low, high), high > low
+    if not free.all():
+        margins = margins.restricted(np.where(free, 0.0, whole), np.eye(whole.size)[free])
+        point, low, high = whole[free], low[free], high[free]
 
     def record(found: Found, exact: bool, why_not: str = "") -> Distance:
         rival = None
         if found.witness is not None:
             rival = rivals[int(margins.outputs(found.witness[None])[0].argmin())]
-            witness = confirmed(net, label, point, found.witness, low, high)
-            most = max(found.upper, float(length(witness - point, norm)))
-            found = Found(**{**vars(found), "witness": witness, "upper": most})
+            witness = whole.copy()
+            witness[free] = found.witness
+            witness = confirmed(net, label, whole, witness, *ends)
+            most = max(found.upper, float(length(witness - whole, norm)))
+            found = replace(found, witness=witness, upper=most)
         return Distance(
             lower=min(found.lower, found.upper),
             upper=found.upper,
@@ -180,7 +190,7 @@ def distance(
     if (margins.outputs(point[None]) <= 0).any():
         return record(Found(lower=0.0, upper=0.0, witness=point, n_steps=0, finished=True), True)
     deadline = started + time_limit
-    if not margins.n_outputs:  # one class alone
+    if not margins.n_outputs or not free.any():  # one class alone, or nothing that can move
         return record(Found(lower=math.inf, upper=math.inf, witness=None, n_steps=0, finished=True), True)
     witness = nearest_crossing(margins, point, norm, low, high, np.random.default_rng(random_state))
     if witness is not None:
@@ -190,16 +200,21 @@ def distance(
         found = walk(margins, point, low, high, witness=witness, **limits if norm == "l2" else {"deadline": deadline})
         if found.witness is None or norm == "l2":
             used = "walk"
-            found = _at_least(found, 0.0 if norm != "linf" else -1.0, point.size)
+            if norm == "linf":  # no move is less than its share of that in Euclid's norm
+                found = replace(found, lower=found.lower / math.sqrt(point.size))
         witness = found.witness
     if used != "walk":
         assert witness is not None
         first = certified_radius(margins, point, low, high, norm, float(length(witness - point, norm)))
         if used == "branch":
-            found = branch(margins, point, low, high, witness=witness, **limits)
-        else:
+            until = deadline if method == "branch" or norm == "l2" else started + HEAD_START * time_limit
+            found = branch(margins, point, low, high, norm=norm, witness=witness, within=within, deadline=until)
+            first, witness = max(first, found.lower), found.witness
+        if used == "milp" or (not found.finished and time.perf_counter() < deadline):
+            assert witness is not None
+            used = "milp"
             found = distance_by_milp(margins, point, low, high, norm=norm, witness=witness, **limits)
-        found = _at_least(found, first, 1)
+        found = replace(found, lower=min(max(found.lower, first), found.upper))
     tolerance = 2 * TOLERANCE if used == "milp" else EXACT
     exact = found.upper == found.lower or found.upper - found.lower <= tolerance * found.upper
     why_not = ""
@@ -209,12 +224,6 @@ def distance(
             why_not = "the border is touched and not crossed there, or the two bounds differ by rounding"
             why_not = why_not if within == math.inf else "it was only asked whether it is within a limit"
     return record(found, bool(exact), why_not)
-
-
-def _at_least(found: Found, lower: float, n_inputs: int) -> Found:
-    """Raise a lower bound to one that is known."""
-    known = found.lower / math.sqrt(n_inputs) if lower < 0 else max(found.lower, lower)
-    return Found(**{**vars(found), "lower": min(known, found.upper)})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -288,6 +297,7 @@ def robust(
     :func:`~planefold.robustness.verify.verify` for linf, that of :func:`distance` for the others.
     """
     started = time.perf_counter()
+    check_net(net)
     if norm not in NORMS:
         raise unknown_choice("norm", norm, NORMS)
     positive("epsilon", epsilon)
@@ -377,7 +387,8 @@ def confirmed(net: PiecewiseLinearNet, label: int, x: Floats, witness: Floats, l
 
 def margins_of(net: PiecewiseLinearNet, x: Floats, label: int | None) -> tuple[PiecewiseLinearNet, int, list[int]]:
     """Return the network whose outputs are positive where the decision is ``label``, the label, and its rivals."""
-    outputs = net.outputs(x[None])[0]
+    offsets = np.array(net.offsets)
+    outputs = net.outputs(x[None])[0] - offsets
     if net.n_outputs == 1:
         n_labels, found = 2, int(outputs[0] > 0)
     else:
@@ -387,17 +398,19 @@ def margins_of(net: PiecewiseLinearNet, x: Floats, label: int | None) -> tuple[P
     elif isinstance(label, bool) or not isinstance(label, int | np.integer) or not 0 <= label < n_labels:
         raise ParameterError(f"label={show(label)} is no decision of this network", details=f"0 to {n_labels - 1} are")
     rivals = [rival for rival in range(n_labels) if rival != label]
-    if net.n_outputs == 1:
-        return net.with_outputs([[1.0 if label else -1.0]]), int(label), rivals
     eye = np.eye(net.n_outputs)
-    return net.with_outputs((eye[[label]] - eye[rivals]).T), int(label), rivals
+    against = np.array([[1.0 if label else -1.0]]) if net.n_outputs == 1 else (eye[[label]] - eye[rivals]).T
+    return net.with_outputs(against, -offsets @ against), int(label), rivals
 
 
 def point_in_box(
     net: PiecewiseLinearNet, x: npt.ArrayLike, lower: npt.ArrayLike | None, upper: npt.ArrayLike | None
 ) -> tuple[Floats, Floats, Floats]:
     """Return one point and the ends of its box as arrays of shape (n_inputs,)."""
-    array = np.asarray(x, dtype=np.float64)
+    try:
+        array = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"the point {show(x)} is not made of numbers") from None
     if array.size != net.n_inputs:
         raise DataError(
             f"a point of shape {array.shape} does not fit {net.description} with {net.n_inputs} inputs",
@@ -425,16 +438,3 @@ def _end(name: str, given: npt.ArrayLike | None, default: float, n_inputs: int) 
             hint="give one number or one for each input, none of them nan",
         )
     return np.broadcast_to(array.ravel(), n_inputs).copy()
-
-
-def positive(name: str, value: Any) -> None:
-    """Refuse what is not a positive number.
-
-    Raises
-    ------
-    ParameterError
-        If it is not.
-    """
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or not value > 0:
-        raise ParameterError(f"{name}={show(value)} is not a positive number")

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
-from planefold.robustness.attacks import Norm, dual, length, push_across
-from planefold.robustness.bounds import BoxBounds, Domain, linear_bounds
-from planefold.robustness.projection import Found
+from planefold.robustness.attacks import Norm, length
+from planefold.robustness.bounds import BoxBounds, linear_bounds
+from planefold.robustness.domains import Domain
+from planefold.robustness.projection import Found, polish
 
 # HiGHS keeps its constraints and its gap up to 1e-6; everything here is scaled to 1, so that is a share of the best
 # distance that was known before.
 TOLERANCE = 1e-6
 TIGHTEN_UP_TO = 80  # units that bend: more linear programs than twice that cost more than they save
 TIGHTEN_FROM = 12  # and fewer make an integer program that is solved at once
-POLISH = 20  # linear programs, each from the region that the one before has ended in
 
 
 def distance_by_milp(
@@ -81,10 +81,9 @@ def distance_by_milp(
     return Found(lower=min(least, best), upper=best, witness=point, n_steps=n_nodes, finished=finished)
 
 
-def _domain(x: Floats, lower: Floats, upper: Floats, norm: Norm, radius: float, n_boxes: int = 1) -> Domain:
-    ball = {"center": x, "radius": radius, "norm": norm} if norm != "linf" else {}
-    low, high = np.maximum(lower, x - radius), np.minimum(upper, x + radius)
-    return Domain(lower=np.tile(low, (n_boxes, 1)), upper=np.tile(high, (n_boxes, 1)), **ball)  # type: ignore[arg-type]
+def _domain(x: Floats, lower: Floats, upper: Floats, norm: Norm, radius: float) -> Domain:
+    low, high = np.maximum(lower, x - radius)[None], np.minimum(upper, x + radius)[None]
+    return Domain(lower=low, upper=high, center=x, radius=radius, norm=norm)
 
 
 def _rivals(margins: PiecewiseLinearNet, x: Floats, lower: Floats, upper: Floats, norm: Norm, best: float) -> list[int]:
@@ -284,73 +283,3 @@ def _tightened(
                 better = max if sign > 0 else min
                 target[0, bends[row]] = better(target[0, bends[row]], value - margin)
     return BoxBounds(**{**vars(bounds), "lower": low, "upper": high})
-
-
-def polish(
-    margins: PiecewiseLinearNet,
-    x: Floats,
-    point: Floats,
-    norm: Norm,
-    lower: Floats,
-    upper: Floats,
-    signs: Signs | None = None,
-) -> Floats | None:
-    """Move a point at the border to the nearest one across in its region, and on, as long as that helps.
-
-    ``signs`` is the pattern of the region to begin with, where it is known better than from the point. None when
-    nothing across was met.
-    """
-    best: Floats | None = point if (margins.outputs(point[None]) <= 0).any() else None
-    signs = margins.patterns(point[None])[0] if signs is None else signs
-    for _ in range(POLISH):
-        moved = _nearest_in_region(margins, x, signs, float(length(point - x, norm)) or 1.0, norm, lower, upper)
-        across = None if moved is None else push_across(margins, x, moved, lower, upper)
-        if across is None:
-            break
-        gained = math.inf if best is None else float(length(best - x, norm)) - float(length(across - x, norm))
-        if gained > 0:
-            best = across
-        if gained <= 1e-9 * float(length(across - x, norm)):
-            break
-        # A little farther on the way lies the next region, if the border goes on there.
-        signs = margins.patterns((across + 1e-6 * (across - point))[None])[0]
-        point = across
-    return best
-
-
-def _nearest_in_region(
-    margins: PiecewiseLinearNet, x: Floats, signs: Signs, scale: float, norm: Norm, lower: Floats, upper: Floats
-) -> Floats | None:
-    """Return the nearest point of a region where a margin is 0 or less, of the margin that comes nearest."""
-    coefs, intercepts = margins.maps_of_units(signs)
-    gradient, constant = (part[0] for part in margins.local_maps(signs[None]))
-    sides = np.where(signs > 0, 1.0, -1.0)
-    values = gradient @ x + constant
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rival = int(np.nan_to_num(values / length(gradient, dual(norm)), nan=np.inf, posinf=np.inf).argmin())
-    # In moves y from x: sides * (coefs @ (x + y) + intercepts) >= 0, margin <= 0, |y| <= the length.
-    G = np.vstack([-sides[:, None] * coefs, gradient[rival]])
-    h = np.append(sides * (coefs @ x + intercepts), -(gradient[rival] @ x + constant[rival]))
-    sizes = abs(G).max(axis=1, initial=0.0)
-    kept = sizes > 1e-13 * sizes.max(initial=0.0)
-    G, h = G[kept] / sizes[kept, None], h[kept] / sizes[kept]
-    n = len(x)
-    n_lengths = 1 if norm == "linf" else n
-    lengths = np.ones((n, 1)) if norm == "linf" else np.eye(n)
-    A = np.vstack(
-        [
-            np.hstack([G, np.zeros((len(G), n_lengths))]),
-            np.hstack([np.eye(n), -lengths]),
-            np.hstack([-np.eye(n), -lengths]),
-        ]
-    )
-    ranges = [*zip((lower - x) / scale, (upper - x) / scale, strict=True), *[(0, None)] * n_lengths]
-    result = linprog(
-        np.append(np.zeros(n), np.ones(n_lengths)),
-        A_ub=A,
-        b_ub=np.concatenate([h / scale, np.zeros(2 * n)]),
-        bounds=ranges,
-        method="highs-ds",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
-    return None if result.x is None else np.asarray(x + scale * result.x[:n])

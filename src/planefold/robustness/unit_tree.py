@@ -13,7 +13,8 @@ import numpy.typing as npt
 from scipy.optimize import linprog
 
 from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
-from planefold.robustness.bounds import BoxBounds, Domain, linear_bounds
+from planefold.robustness.bounds import BoxBounds, linear_bounds
+from planefold.robustness.domains import Domain
 
 NODES_AT_ONCE = 24
 N_ASCENTS = 25  # steps that make the multipliers of the decided units better

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,8 @@ from planefold.core.errors import DataError, ParameterError, show
 from planefold.core.records import Record
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.robustness.attacks import unsafe_point
-from planefold.robustness.bounds import BoxBounds, Domain, linear_bounds, steepness
+from planefold.robustness.bounds import BoxBounds, linear_bounds, steepness
+from planefold.robustness.domains import Domain
 from planefold.robustness.unit_tree import search_units
 
 SAFE = 1e-9  # of the sizes of a bound's terms: a bound no farther above 0 proves nothing
@@ -97,7 +99,7 @@ def verify(
     DataError
         If the box or a constraint is not finite, does not fit or is empty.
     ParameterError
-        If there is no constraint, or the time limit is not positive.
+        If ``net`` is not a PiecewiseLinearNet, there is no constraint, or the time limit is not positive.
 
     Notes
     -----
@@ -127,11 +129,39 @@ def verify(
     sat
     """
     started = time.perf_counter()
+    check_net(net)
+    positive("time_limit", time_limit)
     low, high = _box(net, lower, upper)
     excess, groups = _excess(net, constraints)
-    if not isinstance(time_limit, int | float) or isinstance(time_limit, bool) or not time_limit > 0:
-        raise ParameterError(f"time_limit={show(time_limit)} is not a positive number")
     return _Search(net, excess, groups, low, high, started, time_limit).run(np.random.default_rng(random_state))
+
+
+def check_net(net: Any) -> None:
+    """Refuse what is not the affine form of a network.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    if not isinstance(net, PiecewiseLinearNet):
+        raise ParameterError(
+            f"net={show(net)} is not a PiecewiseLinearNet",
+            hint="give planefold.reading.from_model(model), which reads estimators, modules and files",
+        )
+
+
+def positive(name: str, value: Any) -> None:
+    """Refuse what is not a positive number.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not value > 0:
+        raise ParameterError(f"{name}={show(value)} is not a positive number")
 
 
 def _box(net: PiecewiseLinearNet, lower: npt.ArrayLike, upper: npt.ArrayLike) -> tuple[Floats, Floats]:

@@ -80,3 +80,10 @@ def test_no_other_library_is_imported_to_read_a_torch_module():
         "assert not {'keras', 'onnx', 'onnxruntime', 'tensorflow'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
+
+
+@pytest.mark.parametrize("shape", [(3, -8, 8), "3,8,8", (), (2.5,), (0,)])
+def test_shapes_that_are_none_are_refused(shape):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ParameterError, match="must be whole numbers above 0"):
+        from_model(torch.nn.Linear(2, 1), input_shape=shape)

@@ -129,9 +129,9 @@ def test_a_feature_goes_from_its_lowest_to_its_highest_value_and_has_a_name():
     assert (curves[-1].t == curves[2].t).all()
     with pytest.raises(IndexError, match="curve 3"):
         curves[3]
-    with pytest.raises(ParameterError, match="the inputs are: age, height"):
+    with pytest.raises(ParameterError, match="did you mean height"):
         ice(net, X, "heigth")
-    with pytest.raises(ParameterError, match="feature=2"):
+    with pytest.raises(ParameterError, match="input 2 does not exist"):
         ice(net, X, 2)
     with pytest.raises(ParameterError, match="constant column"):
         ice(net, X[:1], "age")
@@ -139,3 +139,11 @@ def test_a_feature_goes_from_its_lowest_to_its_highest_value_and_has_a_name():
         ice(net, np.zeros((0, 2)), "age")
     with pytest.raises(ParameterError, match="output=1"):
         partial_dependence(net, X, "age", output=1)
+
+
+def test_no_rows_and_no_numbers_are_refused(problem):
+    net, _ = problem
+    with pytest.raises(DataError, match="no rows"):
+        integrated_gradients(net, np.zeros((0, 5)))
+    with pytest.raises(DataError, match="not made of numbers: could not convert"):
+        integrated_gradients(net, [["a", "b", "c", "d", "e"]])

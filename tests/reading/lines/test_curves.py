@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from planefold.core.errors import DataError, ParameterError
 from planefold.networks.affine_builder import Builder
-from planefold.reading.segments.curves import Curve, unit_curves, units_at
+from planefold.reading.segments.curves import Curve
+from planefold.reading.segments.units import unit_curves, units_at
 
 
 @pytest.mark.parametrize("sizes", [(1, 2, 1), (1, 3, 1), (1, 10, 1), (1, 4, 5, 3), (1, 3, 3, 3, 1)])

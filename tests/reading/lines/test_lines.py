@@ -15,7 +15,7 @@ from planefold.core.errors import DataError, ParameterError
 from planefold.networks.affine_builder import Builder
 from planefold.reading.models import from_model
 from planefold.reading.segments import cuts as line_cuts
-from planefold.reading.segments import signs as line_signs
+from planefold.reading.segments import rational_signs
 from planefold.reading.segments.lines import function, line, lines
 
 
@@ -296,7 +296,7 @@ def test_a_decision_in_rationals_follows_the_layers(build):
 
 
 def test_more_doubts_than_can_be_decided_are_admitted(build, monkeypatch):
-    monkeypatch.setattr(line_signs, "WEIGHTS_AT_MOST", 0)
+    monkeypatch.setattr(rational_signs, "WEIGHTS_AT_MOST", 0)
     near = build([([[1, 1]], [-1, -1 - 2.0**-43]), ([[1], [1]], [0])])
     certificate = function(near, 0, 2).certificate
     assert not certificate.exact

@@ -19,7 +19,7 @@ import planefold
 from planefold.core.errors import DataError, NotPiecewiseLinearError
 from planefold.data import TableEncoder
 from planefold.reading.models import from_model
-from planefold.reading.tables.columns import columns_of, decision_offsets, estimator_net
+from planefold.reading.tables.columns import columns_of, estimator_net
 
 QUICK: dict[str, Any] = {"hidden_layer_sizes": (7,), "n_members": 1, "max_iter": 3, "random_state": 0}
 
@@ -231,7 +231,7 @@ def test_a_threshold_is_where_logits_are_compared(houses: pd.DataFrame, table: p
     sold = np.where(table["price"] > 350, "yes", "no")
     model = planefold.MLPClassifier(**QUICK, threshold=0.2).fit(houses, sold)
     net = estimator_net(model)
-    above = net.outputs(columns_of(model).rows(houses)) > decision_offsets(model, net)
+    above = net.outputs(columns_of(model).rows(houses)) > net.offsets
     np.testing.assert_array_equal(model.classes_[above[:, 0].astype(int)], model.predict(houses))
 
 
@@ -247,3 +247,31 @@ def test_a_column_of_several_coordinates_is_asked_for_by_one_of_them(houses: pd.
         columns.place("town")
     with pytest.raises(DataError, match="is no coordinate"):
         columns.place("towns")
+
+
+def test_what_is_missing_is_told_from_what_is_not_known(houses: pd.DataFrame) -> None:
+    columns = columns_of(TableEncoder().fit(houses))
+    rows = columns.rows(houses[:3].assign(town=["Bonn", None, "Paris"]))
+    assert columns.values(rows)["town"].tolist() == ["Bonn", None, "none known"]
+
+
+@pytest.mark.parametrize("value", [1e12, 1e17, -1e30, 1.7e308])
+def test_numbers_far_out_are_read_as_they_are_predicted(houses: pd.DataFrame, value: float) -> None:
+    model = planefold.MLPRegressor(**QUICK, dtype="float64", preprocess=TableEncoder(dtype="float64"))
+    model.fit(houses, houses["rooms"] * 100)
+    far = houses[:20].assign(area=value)
+    reading = model.read(far)
+    np.testing.assert_allclose(reading.predictions[:, 0], model.predict(far), rtol=1e-9)
+    assert reading.largest_residual < 1e-6
+    found = reading.explain(3)
+    assert found.base + found.contributions.sum() == pytest.approx(found.value, rel=1e-9)
+
+
+def test_a_misspelt_coordinate_is_recognised(houses: pd.DataFrame) -> None:
+    columns = columns_of(TableEncoder().fit(houses))
+    with pytest.raises(DataError, match="did you mean 'area'"):
+        columns.place("aera")
+    with pytest.raises(DataError, match="one coordinate for each value"):
+        columns.place("town")
+    with pytest.raises(DataError, match="True is no coordinate"):
+        columns.place(True)

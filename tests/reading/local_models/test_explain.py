@@ -275,3 +275,20 @@ def test_curves_along_a_column_go_through_the_rows(reading: Reading) -> None:
     assert mean.values[0] == pytest.approx(reading.net.outputs(rows)[:, 0].mean())
     with pytest.raises(DataError, match="town = Bonn"):
         reading.ice("town")
+
+
+def test_gaps_are_shown_as_missing_and_new_categories_as_not_known(reading: Reading, houses: pd.DataFrame) -> None:
+    row = houses.iloc[[3]].assign(town=None, area=np.nan)
+    found = reading.explain(row)
+    values = dict(zip(found.columns, found.values, strict=True))
+    assert (values["town"], values["area"]) == ("missing", "missing")
+    found = reading.explain(row.assign(town="Paris"))
+    assert dict(zip(found.columns, found.values, strict=True))["town"] == "none known"
+
+
+def test_a_border_that_was_not_looked_for_is_no_border_at_0() -> None:
+    builder = Builder((1,))
+    hidden = builder.fold(builder.affine(builder.input, np.ones((1, 1)), [0.0]), layer="hidden 1")
+    net = builder.finish(builder.affine(hidden, np.ones((1, 1)), [1.0]), link="logistic")
+    text = str(explain(local_models(net, [[0.0], [1.0]]), 0))
+    assert "was not looked for; border=True does" in text

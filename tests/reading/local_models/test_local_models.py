@@ -218,7 +218,7 @@ def test_an_ensemble_leads_with_merged_planes(regressor: Callable[..., Any], hou
     reading = regressor(n_members=4, max_iter=5).read(houses)
     text = str(reading)
     assert "Hardly two rows share a plane" in text
-    assert text.index("planes stand for") < text.index("The largest planes themselves")
+    assert text.index(f"for {reading.n_regions} regions: R2") < text.index("The largest planes themselves")
     assert f"{len(houses)} rows lie on {reading.n_regions} planes" in text
     assert str(reading.certificate) in text
 
@@ -252,3 +252,12 @@ def test_a_plain_net_with_targets_of_classes() -> None:
     y = np.array(["p", "q", "r"])[net.outputs(X).argmax(axis=1)]
     reading = local_models(net, X, y if len(set(y)) == 3 else None)
     assert all(model.error is None or model.error[0] == 0 for model in reading)
+
+
+def test_what_does_not_exist_is_refused(regressor: Callable[..., Any], houses: pd.DataFrame) -> None:
+    reading = regressor().read(houses)
+    with pytest.raises(ParameterError, match="no number of planes"):
+        reading.coverage(-1)
+    with pytest.raises(ParameterError, match="output=7 is not known"):
+        reading.formula(0, output=7)
+    assert regressor().read(houses[:1]).where() == "1 row lies on one plane"

@@ -178,3 +178,29 @@ def test_merged_planes_print_and_are_plain_data(moons: Reading) -> None:
     assert "% of the labels stay" in str(merged)
     data = json.loads(json.dumps(merged.to_json(), allow_nan=False))
     assert (data["n_planes"], len(data["formulas"])) == (3, 3)
+
+
+def test_regions_with_one_formula_need_one_plane() -> None:
+    rng = np.random.default_rng(0)
+    builder = Builder((2,))
+    hidden = builder.fold(builder.affine(builder.input, rng.normal(size=(2, 6)), rng.normal(size=6)), layer="hidden 1")
+    silent = builder.affine(hidden, np.zeros((6, 1)))
+    bent = builder.affine(
+        builder.fold(builder.affine(builder.input, np.array([[1.0], [0.0]])), layer="out"), np.array([[2.0]])
+    )
+    net = builder.finish(builder.total([silent, bent]))
+    reading = local_models(net, rng.normal(size=(60, 2)))
+    assert reading.n_regions > 10
+    assert reading.n_formulas == 2
+    assert "with 2 different formulas" in str(reading)
+    merged = reading.merged(5)
+    assert len(merged) == 2
+    assert merged.max_difference.max() < 1e-12
+    formulas = sorted(merged.formula(i).partition(" + ")[2] for i in range(2))
+    assert formulas == ["", "2 * x0"]  # and no 1e-17 * x1
+
+
+@pytest.mark.parametrize("wrong", [{"tolerance": "a"}, {"n_planes": 2, "around": "b"}, {"tolerance": True}])
+def test_sizes_that_are_none_are_refused(moons: Reading, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ParameterError, match="must be a number"):
+        moons.merged(**wrong)

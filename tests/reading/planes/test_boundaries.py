@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planefold.core.errors import ParameterError
-from planefold.reading.slices.boundaries import boundary, class_regions, contours
+from planefold.reading.slices.boundaries import boundary, class_regions
+from planefold.reading.slices.contours import contours
 from planefold.reading.slices.planes import planes
 
 exact = importlib.import_module("exact")

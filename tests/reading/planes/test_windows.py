@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from planefold.core.errors import DataError, ParameterError
+from planefold.networks.affine_builder import Builder
 from planefold.reading.slices.planes import planes
 from planefold.reading.slices.windows import contains, polygon_area, window_corners
 
@@ -38,6 +39,9 @@ def test_points_in_a_polygon():
         ([[0, 0], [2, 0], [1, 0.5], [2, 2]], "not convex"),
         ([[0, 0], [1, 1], [1, 0], [0, 1]], "not convex"),
         ([(np.cos(a), np.sin(a)) for a in 0.8 * np.pi * np.arange(5)], "not convex"),
+        (((0, 1e150), (0, 1)), "beyond 1e.100"),
+        (((0, 1e-150), (0, 1e-150)), "within 1e-100 of 0"),
+        (((1e6, 1e6 + 1e-9), (0, 1)), "so narrow"),
         ((0, 1), "no window of a plane"),
         ("all", "no window of a plane"),
         ([[0, 0, 0], [1, 1, 1]], "no window of a plane"),
@@ -69,3 +73,32 @@ def test_windows_that_are_none(initialised, window, said):
 def test_planes_that_are_none(initialised, arguments, error, said):
     with pytest.raises(error, match=said):
         planes(initialised(4, 3, 1), ((-1, 1), (-1, 1)), **arguments)
+
+
+@pytest.mark.parametrize("size", [1e-90, 1e-9, 1e6, 1e90])
+@pytest.mark.parametrize("centre", [0.0, 1.0, 1e6])
+def test_the_size_and_the_place_of_a_window_do_not_matter(initialised, size, centre):
+    """The same picture in other coordinates: as many regions, with the same shares of the area."""
+    net = initialised(2, 12, 12, 1)
+    found = planes(net, ((-1, 1), (-1, 1)))
+    moved = net.after_affine(np.eye(2) / size, np.full(2, -centre))
+    there = planes(moved, ((size * (centre - 1), size * (centre + 1)),) * 2)
+    assert there.n_regions == found.n_regions
+    np.testing.assert_allclose(np.sort(there.areas) / size**2, np.sort(found.areas), atol=1e-7)
+
+
+def test_units_of_very_different_sizes():
+    """What a unit is multiplied by, and divided by behind its fold, changes nothing."""
+    rng = np.random.default_rng(0)
+    counts = []
+    for spread in (0, 8):
+        builder = Builder((2,))
+        value, weights = builder.input, np.random.default_rng(1)
+        for number, (fan_in, fan_out) in enumerate([(2, 16), (16, 16)], start=1):
+            sizes = 2.0 ** np.round(rng.uniform(-spread, spread, fan_out) / np.log10(2))
+            matrix, bias = weights.normal(size=(fan_in, fan_out)), weights.normal(size=fan_out)
+            value = builder.fold(builder.affine(value, matrix * sizes, bias * sizes), layer=f"hidden {number}")
+            value = builder.affine(value, np.diag(1 / sizes))
+        found = planes(builder.finish(builder.affine(value, np.ones((16, 1)))), ((-1, 1), (-1, 1)))
+        counts.append((found.n_regions, found.n_pieces, found.certificate.exact))
+    assert counts[0] == counts[1]

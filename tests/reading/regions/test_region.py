@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planefold.core.errors import DataError
-from planefold.networks.affine import Blocks
 from planefold.networks.affine_builder import Builder
+from planefold.networks.matrices import Blocks
 from planefold.reading.boxes.regions import region
 
 

@@ -9,11 +9,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from planefold.core.errors import ParameterError, show, unknown_choice
-from planefold.core.records import Record
+from planefold.core.records import Record, counted
 from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
 from planefold.reading.boxes.density import count_along_lines
 from planefold.reading.boxes.local_systems import Ints, LocalSystems, as_box
@@ -22,6 +20,7 @@ from planefold.reading.boxes.subdivision import BoxComplex, NotGenericError, sub
 from planefold.reading.boxes.walk import Walk, walk
 from planefold.reading.certificate import SAFE_GAP, Certificate
 from planefold.reading.models import from_model
+from planefold.reading.slices.chains import connected
 from planefold.reading.slices.tiles import count_in_window
 
 METHODS = ("auto", "subdivision", "walk")
@@ -124,8 +123,7 @@ class Regions(Record):
         size = np.abs(maps).max(initial=0.0)
         first, second = self.adjacency.T
         same = np.abs(maps[first] - maps[second]).max(axis=1, initial=0.0) <= SAME_MAP * size
-        links = coo_array((np.ones(int(same.sum())), (first[same], second[same])), shape=(self.n_regions,) * 2)
-        return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
+        return connected(self.adjacency[same].T, self.n_regions)
 
     @property
     def n_pieces(self) -> int:
@@ -137,7 +135,7 @@ class Regions(Record):
         return region(self.net, self.witnesses[number], box=self.box)
 
     def __str__(self) -> str:
-        found = f"{self.n_regions:,} activation regions, {self.n_pieces:,} linear pieces"
+        found = f"{counted(self.n_regions, 'activation region')}, {counted(self.n_pieces, 'linear piece')}"
         if self.complete:
             return f"{found} ({self.certificate})"
         return f"at least {found}; about {self.expected:.2g} regions are expected"

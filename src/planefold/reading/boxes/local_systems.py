@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from planefold.core.errors import DataError
 from planefold.core.records import Record
-from planefold.networks.affine import Blocks, Floats, Matrix, PiecewiseLinearNet, Signs
+from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
+from planefold.networks.matrices import Matrix, entrywise
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -173,9 +174,7 @@ class LocalSystems:
 
 
 def _absolute(matrix: Matrix | None) -> Matrix | None:
-    if matrix is None:
-        return None
-    return Blocks(np.abs(matrix.blocks)) if isinstance(matrix, Blocks) else abs(matrix)
+    return None if matrix is None else entrywise(np.abs, matrix)
 
 
 def _times(rows: Floats, matrix: Matrix | None) -> Floats:

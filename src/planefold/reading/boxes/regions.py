@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from planefold.core.errors import DataError
 from planefold.core.records import Record
-from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs, n_entries
+from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
+from planefold.networks.matrices import n_entries
 from planefold.reading.boxes import polyhedra
 from planefold.reading.boxes.local_systems import (
     VALUES_AT_ONCE,

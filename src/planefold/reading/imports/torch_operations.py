@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from planefold.networks.affine import Ints
 from planefold.networks.affine_builder import Value
-from planefold.networks.affine_layers import Ints, adaptive_windows, divisors, windows
+from planefold.networks.affine_layers import adaptive_windows, divisors, windows
 from planefold.reading.imports.checks import Ended
 from planefold.reading.imports.torch_calls import Call, Rule, as_array, refusal, words
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from planefold.core.errors import NotPiecewiseLinearError, ParameterError, PlanefoldError, show
+from planefold.networks.affine import Ints
 from planefold.networks.affine_builder import Value
-from planefold.networks.affine_layers import Ints, LayerBuilder
+from planefold.networks.affine_layers import LayerBuilder
 from planefold.reading.imports.checks import WHAT_NOW, Ended
 from planefold.reading.imports.torch_calls import (
     CONSTANTS,

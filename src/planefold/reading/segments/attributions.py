@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from planefold.core.errors import DataError, ParameterError, listed, show
+from planefold.core.errors import DataError, ParameterError, show
 from planefold.core.records import Record
-from planefold.networks.affine import VALUES_AT_ONCE, Floats, PiecewiseLinearNet
+from planefold.networks.affine import VALUES_AT_ONCE, Floats, Ints, PiecewiseLinearNet
 from planefold.reading.certificate import Certificate
+from planefold.reading.choices import check_output, input_number
 from planefold.reading.models import from_model
 from planefold.reading.segments.curves import Curve, Curves
-from planefold.reading.segments.lines import Lines, cut_lines, lines
-from planefold.reading.segments.signs import Ints
+from planefold.reading.segments.cuts import cut
+from planefold.reading.segments.lines import lines
+from planefold.reading.segments.records import Lines
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -105,8 +107,10 @@ def integrated_gradients(
     array([[0.5, 0.5]])
     """
     net = from_model(model)
-    _check_output(net, output)
+    check_output(output, net.n_outputs)
     rows = net.rows(X)
+    if not len(rows):
+        raise DataError("there are no rows to attribute", hint="pass at least one")
     if baseline is None:
         if len(rows) == 1:
             raise DataError(
@@ -252,7 +256,7 @@ def partial_dependence(
 def _along(
     net: PiecewiseLinearNet, X: npt.ArrayLike, feature: int | str, low: float | None, high: float | None, output: int
 ) -> Lines:
-    _check_output(net, output)
+    check_output(output, net.n_outputs)
     place = input_number(net, feature)
     rows = net.rows(X).copy()
     if not len(rows):
@@ -268,27 +272,4 @@ def _along(
     rows[:, place] = 0.0  # so that t is the value of the feature
     directions = np.zeros_like(rows)
     directions[:, place] = 1.0
-    return cut_lines(net, rows, directions, np.full(len(rows), bottom), np.full(len(rows), top))
-
-
-def input_number(net: PiecewiseLinearNet, feature: int | str) -> int:
-    """Return the number of an input given by number or name.
-
-    Raises
-    ------
-    ParameterError
-        If there is none such.
-    """
-    if isinstance(feature, str):
-        if feature in net.input_names:
-            return net.input_names.index(feature)
-        names = f"the inputs are: {listed(net.input_names)}" if net.input_names else "the inputs have no names"
-        raise ParameterError(f"feature={show(feature)} is not an input", details=names)
-    if not 0 <= feature < net.n_inputs:
-        raise ParameterError(f"feature={show(feature)} does not exist: there are {net.n_inputs}, counted from 0")
-    return int(feature)
-
-
-def _check_output(net: PiecewiseLinearNet, output: int) -> None:
-    if not 0 <= output < net.n_outputs:
-        raise ParameterError(f"output={show(output)} does not exist: there are {net.n_outputs}, counted from 0")
+    return cut(net, rows, directions, np.full(len(rows), bottom), np.full(len(rows), top))

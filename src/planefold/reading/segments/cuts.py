@@ -1,4 +1,4 @@
-"""Cutting many lines at the creases of a network at once: the algorithm behind :mod:`planefold.reading.lines`.
+"""Cutting many lines at the creases of a network at once: the algorithm behind :func:`planefold.reading.lines`.
 
 Between neighbouring points of a line every unit is affine, so the signs of a fold's sums at the points say everything:
 where two neighbours have opposite signs, the unit bends between them and a new point is put there. Fold by fold, all
@@ -7,17 +7,16 @@ lines and all units together.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from planefold.core.records import Record
-from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
-from planefold.reading.certificate import Certificate
-from planefold.reading.segments.signs import Bools, Ints, NetOnLines, Points, Rationals
+from planefold.networks.affine import Floats, Ints, PiecewiseLinearNet, Signs
+from planefold.reading.certificate import joined
+from planefold.reading.segments.rational_signs import Rationals
+from planefold.reading.segments.records import Lines
+from planefold.reading.segments.signs import NetOnLines, Points
 
 # Numbers per layer of the lines that are cut together: 4 MiB, which stays near the processor.
 VALUES_AT_ONCE = 2**19
@@ -25,24 +24,7 @@ VALUES_AT_ONCE = 2**19
 SAME_SLOPE = 1e-12
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Cuts(Record):
-    """Lines after cutting, one after the other; see :class:`planefold.reading.Lines` for the fields."""
-
-    starts: Ints
-    t: Floats
-    values: Floats
-    slopes: Floats
-    intercepts: Floats
-    is_kink: Bools
-    first_patterns: Signs
-    bend_points: Ints
-    bend_units: Ints
-    bend_steps: Signs
-    certificate: Certificate
-
-
-def cut(net: PiecewiseLinearNet, origins: Floats, directions: Floats, low: Floats, high: Floats) -> Cuts:
+def cut(net: PiecewiseLinearNet, origins: Floats, directions: Floats, low: Floats, high: Floats) -> Lines:
     """Cut the lines ``origins + t * directions``, ``low <= t <= high``, at every crease.
 
     Parameters
@@ -58,35 +40,54 @@ def cut(net: PiecewiseLinearNet, origins: Floats, directions: Floats, low: Float
     for start in range(0, len(origins), step):
         chosen = slice(start, start + step)
         parts.append(_Cutter(net, origins[chosen], directions[chosen], low[chosen], high[chosen], rationals).run())
-    return _joined(parts, rationals)
+    return _joined(parts)
 
 
-def joined_certificate(certificates: list[Certificate], n_rational: int = 0) -> Certificate:
-    """Say what several readings rest on together."""
-    return Certificate(
-        exact=all(one.exact for one in certificates),
-        largest_zero=max((one.largest_zero for one in certificates), default=0.0),
-        smallest_nonzero=min((one.smallest_nonzero for one in certificates), default=math.inf),
-        n_rational=n_rational,
-        why_not=next((one.why_not for one in certificates if one.why_not), ""),
-    )
-
-
-def _joined(parts: list[Cuts], rationals: Rationals) -> Cuts:
+def _joined(parts: list[Lines]) -> Lines:
     shifts = np.cumsum([0, *(part.starts[-1] for part in parts)])
 
-    def joined(name: str) -> npt.NDArray[np.generic]:
+    def together(name: str) -> npt.NDArray[np.generic]:
         return np.concatenate([getattr(part, name) for part in parts])
 
     starts = [part.starts[:-1] + shift for part, shift in zip(parts, shifts[:-1], strict=True)]
     bends = [part.bend_points + shift for part, shift in zip(parts, shifts[:-1], strict=True)]
-    names = ("t", "values", "slopes", "intercepts", "is_kink", "first_patterns", "bend_units", "bend_steps")
-    return Cuts(
+    names = (
+        "origins", "directions", "t", "values", "slopes", "intercepts", "is_kink", "first_patterns", "bend_units",
+        "bend_steps",
+    )  # fmt: skip
+    return Lines(
+        net=parts[0].net,
         starts=np.concatenate([*starts, shifts[-1:]]),
         bend_points=np.concatenate(bends),
-        certificate=joined_certificate([part.certificate for part in parts], rationals.n_decided),
-        **{name: joined(name) for name in names},  # type: ignore[arg-type]
+        certificate=joined(part.certificate for part in parts),
+        **{name: together(name) for name in names},  # type: ignore[arg-type]
     )
+
+
+class _Sums(NamedTuple):
+    """Sums of one fold at the points, their signs, and their slopes along the pieces."""
+
+    z: Floats
+    signs: Signs
+    slopes: Floats
+
+
+class _Crossings(NamedTuple):
+    """Where units are 0 within pieces, sorted by piece and place."""
+
+    pieces: Ints
+    units: Ints
+    t: Floats
+
+
+class _NewPoints(NamedTuple):
+    """Points that a fold makes, the pieces that they lie in, and the network there."""
+
+    points: Points
+    pieces: Ints
+    values: dict[int, Floats]
+    z: Floats
+    signs: Signs
 
 
 class _Cutter:
@@ -115,9 +116,9 @@ class _Cutter:
 
     # ------------------------------------------------------------------------------------------------- the new points
 
-    def _crossings(self, z: Floats, signs: Signs, slopes: Floats, left: Ints) -> tuple[Ints, Ints, Floats]:
-        """Pieces on which a unit bends, the units and the places; places that rounding puts on an end go there."""
-        right = left + 1
+    def _crossings(self, sums: _Sums, left: Ints) -> _Crossings:
+        """Find where units bend within pieces; places that rounding puts on an end go there."""
+        z, signs, right = sums.z, sums.signs, left + 1
         above, below = signs > 0, signs < 0
         pieces, units = np.nonzero((above[left] & below[right]) | (below[left] & above[right]))
         a, b = left[pieces], right[pieces]
@@ -126,7 +127,7 @@ class _Cutter:
         from_a = np.where(np.isinf(t_a) | np.isinf(t_b), np.isinf(t_b), np.abs(z_a) <= np.abs(z_b))
         near_t, near_z = np.where(from_a, t_a, t_b), np.where(from_a, z_a, z_b)
         with np.errstate(divide="ignore"):
-            t = near_t - near_z / slopes[pieces, units]
+            t = near_t - near_z / sums.slopes[pieces, units]
         lost = ~((t > t_a) & (t < t_b))
         if lost.any():
             ends = np.where(from_a, a, b)[lost]
@@ -134,62 +135,54 @@ class _Cutter:
             signs[ends, units[lost]] = 0
             self.on_lines.why_not = self.on_lines.why_not or "creases lie nearer together than numbers can tell"
         order = np.lexsort((t[~lost], pieces[~lost]))
-        return pieces[~lost][order], units[~lost][order], t[~lost][order]
+        return _Crossings(pieces[~lost][order], units[~lost][order], t[~lost][order])
 
     def _fold(self, number: int) -> None:
-        node, points = self.net.nodes[number], self.points
+        node, left = self.net.nodes[number], self.points.left
         assert node.fold is not None
-        left = points.left
-        z = self.on_lines.sums(self.values, number, points)
-        slopes = self.on_lines.slopes(self.tangents, number, points.line[left])
-        signs = self.on_lines.signs(z, number, points, self.values)
-        pieces, units, t = self._crossings(z, signs, slopes, left)
-        if len(pieces):
-            z, slopes, signs = self._inserted(number, z, slopes, signs, left, pieces, units, t)
-            points = self.points
-            left = points.left
+        z = self.on_lines.sums(self.values, number, self.points)
+        signs = self.on_lines.signs(z, number, self.points, self.values)
+        sums = _Sums(z, signs, self.on_lines.slopes(self.tangents, number, self.points.line[left]))
+        found = self._crossings(sums, left)
+        if len(found.t):
+            sums = self._inserted(number, sums, left, self._new_points(number, left, found))
+            left = self.points.left
         # Between neighbours no unit changes sign any more: a piece is on the side on which its ends are.
-        sides = np.sign(signs[left] + signs[left + 1])
+        sides = np.sign(sums.signs[left] + sums.signs[left + 1])
         self._record(number, sides, left)
-        self.values[number + 1] = node.fold(z)
-        self.tangents[number + 1] = slopes * node.fold.slopes(sides > 0)
+        self.values[number + 1] = node.fold(sums.z)
+        self.tangents[number + 1] = sums.slopes * node.fold.slopes(sides > 0)
 
-    def _inserted(
-        self,
-        number: int,
-        z: Floats,
-        slopes: Floats,
-        signs: Signs,
-        left: Ints,
-        pieces: Ints,
-        units: Ints,
-        t: Floats,
-    ) -> tuple[Floats, Floats, Signs]:
-        old = self.points
-        a = left[pieces]
+    def _new_points(self, number: int, left: Ints, found: _Crossings) -> _NewPoints:
+        """Make points of crossings, one where creases meet in one point or units are multiples of one another."""
+        pieces, units, t = found
+        old, a, rows = self.points, left[pieces], np.arange(len(t))
         made = Points(
             line=old.line[a],
             t=t,
             maker=self.on_lines.first_unit[number] + units,
-            identity=self.n_made + np.arange(len(t)),
+            identity=self.n_made + rows,
         )
-        rows = np.arange(len(t))
-        fresh, z_new = self.on_lines.evaluated(made, number)
-        z_new[rows, units] = 0.0
-        signs_new = self.on_lines.signs(z_new, number, made, fresh, (old.t[a], old.t[a + 1]))
-        # Creases that meet in one point, or units that are multiples of one another.
-        same = pieces[:-1] == pieces[1:]
-        same &= (signs_new[rows[:-1], units[1:]] == 0) | (signs_new[rows[1:], units[:-1]] == 0)
-        group = np.cumsum(np.concatenate([[0], ~same]))
-        kept = np.flatnonzero(np.concatenate([[True], ~same]))
-        signs_new, z_new = signs_new[kept], z_new[kept]
-        signs_new[group, units] = 0
-        z_new[group, units] = 0.0
-        n_new = np.bincount(pieces[kept], minlength=len(left))
         self.n_made += len(t)
-        # Each new point stands behind the left end of its piece, and behind the new points before it.
-        where_new = a[kept] + 1 + np.arange(len(kept))
-        is_old = np.ones(len(old) + len(kept), dtype=bool)
+        values, z = self.on_lines.evaluated(made, number)
+        z[rows, units] = 0.0
+        signs = self.on_lines.signs(z, number, made, values, (old.t[a], old.t[a + 1]))
+        same = pieces[:-1] == pieces[1:]
+        same &= (signs[rows[:-1], units[1:]] == 0) | (signs[rows[1:], units[:-1]] == 0)
+        if same.any():
+            group = np.cumsum(np.concatenate([[0], ~same]))
+            kept = np.flatnonzero(np.concatenate([[True], ~same]))
+            made, pieces, z, signs = made.chosen(kept), pieces[kept], z[kept], signs[kept]
+            values = {source: value[kept] for source, value in values.items()}
+            z[group, units] = 0.0
+            signs[group, units] = 0
+        return _NewPoints(made, pieces, values, z, signs)
+
+    def _inserted(self, number: int, sums: _Sums, left: Ints, new: _NewPoints) -> _Sums:
+        """Put new points between the old ones: each behind the left end of its piece, and the new ones before it."""
+        n_new = np.bincount(new.pieces, minlength=len(left))
+        where_new = left[new.pieces] + 1 + np.arange(len(new.pieces))
+        is_old = np.ones(len(self.points) + len(where_new), dtype=bool)
         is_old[where_new] = False
         where_old = np.flatnonzero(is_old)
 
@@ -198,17 +191,19 @@ class _Cutter:
             result[where_old], result[where_new] = ours, theirs
             return result
 
+        old, those = self.points, new.points
         self.points = Points(
-            line=merged(old.line, made.line[kept]),
-            t=merged(old.t, made.t[kept]),
-            maker=merged(old.maker, made.maker[kept]),
-            identity=merged(old.identity, made.identity[kept]),
+            line=merged(old.line, those.line),
+            t=merged(old.t, those.t),
+            maker=merged(old.maker, those.maker),
+            identity=merged(old.identity, those.identity),
         )
         self.net.forget(self.values, number)  # what this fold alone has read needs no new points
         self.net.forget(self.tangents, number)
-        self.values = {source: merged(value, fresh[source][kept]) for source, value in self.values.items()}
+        self.values = {source: merged(value, new.values[source]) for source, value in self.values.items()}
         self.tangents = {source: np.repeat(value, n_new + 1, axis=0) for source, value in self.tangents.items()}
-        return merged(z, z_new), np.repeat(slopes, n_new + 1, axis=0), merged(signs, signs_new)
+        slopes = np.repeat(sums.slopes, n_new + 1, axis=0)
+        return _Sums(merged(sums.z, new.z), merged(sums.signs, new.signs), slopes)
 
     def _record(self, number: int, sides: Signs, left: Ints) -> None:
         start = self.on_lines.first_unit[number]
@@ -222,7 +217,7 @@ class _Cutter:
 
     # --------------------------------------------------------------------------------------------------------- the end
 
-    def run(self) -> Cuts:
+    def run(self) -> Lines:
         net = self.net
         self.first_patterns = np.zeros((len(self.origins), net.n_units), dtype=np.int8)
         for number, node in enumerate(net.nodes):
@@ -236,9 +231,9 @@ class _Cutter:
             if number < len(net.nodes) - 1:
                 net.forget(self.values, number)
                 net.forget(self.tangents, number)
-        return self._cuts()
+        return self._lines()
 
-    def _cuts(self) -> Cuts:
+    def _lines(self) -> Lines:
         last, points = len(self.net.nodes) - 1, self.points
         left = points.left
         values = self.on_lines.sums(self.values, last, points)
@@ -247,50 +242,53 @@ class _Cutter:
         from_left = np.abs(points.t[left]) <= np.abs(points.t[left + 1])
         base = np.where(from_left, left, left + 1)
         intercepts = values[base] - slopes * points.t[base][:, None]
+        # Below this a slope, or a difference of two, is rounding.
         tangents = {source: np.abs(value) for source, value in self.tangents.items()}
         inputs = np.abs(self.directions[points.line[left]])
-        terms = self.on_lines.magnitudes(last, inputs, tangents, np.zeros(len(left)))
-        is_kink = np.zeros(len(points), dtype=bool)
+        rounding = SAME_SLOPE * self.on_lines.magnitudes(last, inputs, tangents, np.zeros(len(left)))
         inner = np.flatnonzero(left[1:] == left[:-1] + 1)  # piece and the next one share the point between them
-        differs = np.abs(slopes[inner + 1] - slopes[inner]) > SAME_SLOPE * np.maximum(terms[inner], terms[inner + 1])
+        is_kink, is_end = np.zeros(len(points), dtype=bool), np.ones(len(points), dtype=bool)
+        differs = np.abs(slopes[inner + 1] - slopes[inner]) > np.maximum(rounding[inner], rounding[inner + 1])
         is_kink[left[inner + 1]] = differs.any(axis=1)
-
-        far = np.isinf(points.t)
-        if far.any():
-            with np.errstate(invalid="ignore"):
-                ends = values[far] * np.inf
-            beside = np.where(points.t[far] > 0, np.flatnonzero(far) - 1, np.flatnonzero(far))
-            its_piece = np.searchsorted(left, beside)
-            values[far] = np.where(
-                np.abs(slopes[its_piece]) > SAME_SLOPE * terms[its_piece], ends, intercepts[its_piece]
-            )
-
-        identities = [one[0] for one in self.bends]
-        bend_ids = np.concatenate(identities) if identities else np.zeros(0, dtype=np.int64)
-        position = np.zeros(self.n_made, dtype=np.int64)
-        position[points.identity] = np.arange(len(points))
-        bend_points = position[bend_ids]
-        bend_units = np.concatenate([one[1] for one in self.bends]) if self.bends else np.zeros(0, dtype=np.int64)
-        bend_steps = np.concatenate([one[2] for one in self.bends]) if self.bends else np.zeros(0, dtype=np.int8)
-        # The points that only gave an endless line a place to start from.
-        is_end = np.ones(len(points), dtype=bool)
         is_end[left[inner + 1]] = False
-        kept = is_end.copy()
+        self._go_to_infinity(values, slopes, intercepts, rounding)
+
+        bend_points, bend_units, bend_steps = self._bends()
+        kept = is_end  # the others only gave an endless line a place to start from, unless a unit bends there
         kept[bend_points] = True
         first = np.concatenate([[True], points.line[1:] != points.line[:-1]])
-        moved = np.cumsum(kept) - 1
-        order = np.lexsort((bend_units, bend_points))
-        starts = np.concatenate([np.flatnonzero(first[kept]), [int(kept.sum())]])
-        return Cuts(
-            starts=starts,
+        return Lines(
+            net=self.net,
+            origins=self.origins,
+            directions=self.directions,
+            starts=np.concatenate([np.flatnonzero(first[kept]), [int(kept.sum())]]),
             t=points.t[kept],
             values=values[kept],
             slopes=slopes[kept[left]],
             intercepts=intercepts[kept[left]],
             is_kink=is_kink[kept],
             first_patterns=self.first_patterns,
-            bend_points=moved[bend_points[order]],
-            bend_units=bend_units[order],
-            bend_steps=bend_steps[order],
+            bend_points=(np.cumsum(kept) - 1)[bend_points],
+            bend_units=bend_units,
+            bend_steps=bend_steps,
             certificate=self.on_lines.certificate(),
         )
+
+    def _go_to_infinity(self, values: Floats, slopes: Floats, intercepts: Floats, rounding: Floats) -> None:
+        """Put limits in the place of slopes at the points at infinity."""
+        t, left = self.points.t, self.points.left
+        far = np.flatnonzero(np.isinf(t))
+        piece = np.searchsorted(left, np.where(t[far] > 0, far - 1, far))
+        with np.errstate(invalid="ignore"):
+            limits = values[far] * np.inf
+        values[far] = np.where(np.abs(slopes[piece]) > rounding[piece], limits, intercepts[piece])
+
+    def _bends(self) -> tuple[Ints, Ints, Signs]:
+        """Return at which points which units bend, and by how much their sides change, sorted by point."""
+        none = np.zeros(0, dtype=np.int64)
+        identities, units, steps = zip(*self.bends, strict=True) if self.bends else ((none,), (none,), (none,))
+        position = np.empty(self.n_made, dtype=np.int64)
+        position[self.points.identity] = np.arange(len(self.points))
+        points, unit = position[np.concatenate(identities)], np.concatenate(units)
+        order = np.lexsort((unit, points))
+        return points[order], unit[order], np.concatenate(steps).astype(np.int8)[order]

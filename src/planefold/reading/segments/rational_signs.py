@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from planefold.networks.affine import Floats, PiecewiseLinearNet
-from planefold.reading.rational import ExactNet, dyadic
+from planefold.reading.rational import ExactNet, dyadic, sign
+
+# A weight of a sign that is decided in rationals costs about ten microseconds; more than this many in one reading, and
+# its certificate says so instead.
+WEIGHTS_AT_MOST = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,21 @@ class Place:
     maker: int
 
 
+class Rationals:
+    """Decides signs in rationals, as many as its budget allows."""
+
+    def __init__(self, net: PiecewiseLinearNet) -> None:
+        self.net = net
+        self.n_left = WEIGHTS_AT_MOST // max(1, net.n_multiplications)
+
+    def sign(self, place: Place, unit: int) -> int | None:
+        """Return a sign, or None when the budget is spent."""
+        if self.n_left <= 0:
+            return None
+        self.n_left -= 1
+        return sign_at(self.net, place, unit)
+
+
 def sign_at(net: PiecewiseLinearNet, place: Place, unit: int) -> int:
     """Return the sign of a unit's sum at a point of a line: -1, 0 or 1, beyond doubt.
 
@@ -51,21 +70,17 @@ def sign_at(net: PiecewiseLinearNet, place: Place, unit: int) -> int:
             found[wanted] = slope, intercept
         if unit < stop:
             break
-        pattern[start:stop] = [_sign(value) for value in exact.sums_at(where, number)]
+        pattern[start:stop] = [sign(value) for value in exact.sums_at(where, number)]
     slope, intercept = found[unit]
     if place.maker >= 0:
         its_slope, its_intercept = found[place.maker]
-        return _sign(intercept * its_slope - slope * its_intercept) * _sign(its_slope)
+        return sign(intercept * its_slope - slope * its_intercept) * sign(its_slope)
     if math.isinf(place.t):
-        return _sign(slope) * (1 if place.t > 0 else -1)
+        return sign(slope) * (1 if place.t > 0 else -1)
     numerator, _, denominator = _point(place.t)
-    return _sign(intercept * denominator + slope * numerator)
+    return sign(intercept * denominator + slope * numerator)
 
 
 def _point(t: float) -> tuple[int, int, int]:
     numbers, shift = dyadic(np.array([t]))
     return numbers[0], 0, 1 << shift
-
-
-def _sign(value: int) -> int:
-    return (value > 0) - (value < 0)

@@ -7,35 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from planefold.networks.affine import Blocks, Floats, Matrix, PiecewiseLinearNet, Signs
+from planefold.networks.affine import Floats, Ints, PiecewiseLinearNet, Signs
+from planefold.networks.matrices import Matrix, entrywise
 from planefold.reading.certificate import SAFE_GAP, TOLERANCE, Certificate
-from planefold.reading.segments.rational_signs import Place, sign_at
+from planefold.reading.segments.rational_signs import Place, Rationals
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 Pieces = tuple[Floats, Floats]
-
-# A weight of a sign that is decided in rationals costs about ten microseconds; more than this many in one reading, and
-# its certificate says so instead.
-WEIGHTS_AT_MOST = 2_000_000
-
-
-class Rationals:
-    """Decides signs in rationals, as many as its budget allows."""
-
-    def __init__(self, net: PiecewiseLinearNet) -> None:
-        self.net = net
-        self.n_decided = 0
-        self.left = WEIGHTS_AT_MOST // max(1, net.n_multiplications)
-
-    def sign(self, place: Place, unit: int) -> int | None:
-        """Return a sign, or None when the budget is spent."""
-        if self.n_decided >= self.left:
-            return None
-        self.n_decided += 1
-        return sign_at(self.net, place, unit)
 
 
 @dataclass(eq=False)
@@ -55,6 +33,10 @@ class Points:
     def __len__(self) -> int:
         return len(self.t)
 
+    def chosen(self, places: Ints) -> Points:
+        """Return some of the points."""
+        return Points(self.line[places], self.t[places], self.maker[places], self.identity[places])
+
     @property
     def left(self) -> Ints:
         """The left point of each piece; the right one is the next."""
@@ -69,7 +51,7 @@ class NetOnLines:
         self.first_unit = {number: start for number, start, _ in net.folds}
         # An input is read by few nodes; its images there are affine in t, so that no point of the input is ever formed.
         self.images: dict[tuple[int, int], tuple[Floats, Floats]] = {}
-        self.largest_zero, self.smallest_nonzero, self.why_not = 0.0, math.inf, ""
+        self.largest_zero, self.smallest_nonzero, self.n_rational, self.why_not = 0.0, math.inf, 0, ""
 
     # ------------------------------------------------------------------------------------------------------ the net
 
@@ -126,7 +108,7 @@ class NetOnLines:
         total = np.broadcast_to(bias if h is None else h[:, None] * bias, (len(inputs), len(bias))).copy()
         for _, source, matrix in self._terms(number):
             rows = inputs if source == 0 else values[source]
-            total += rows if matrix is None else rows @ _absolute(matrix)
+            total += rows if matrix is None else rows @ entrywise(np.abs, matrix)
         return total
 
     def signs(
@@ -178,6 +160,7 @@ class NetOnLines:
                 self.why_not = self.why_not or "more signs are near zero than can be decided in rationals"
                 doubtful[entry] = False
                 continue
+            self.n_rational += 1
             is_zero[entry] = sign == 0
             z[row, unit] = sign * abs(z[row, unit])
         z[rows[is_zero], units[is_zero]] = 0.0
@@ -207,12 +190,9 @@ class NetOnLines:
             exact=not self.why_not,
             largest_zero=self.largest_zero,
             smallest_nonzero=self.smallest_nonzero,
+            n_rational=self.n_rational,
             why_not=self.why_not,
         )
-
-
-def _absolute(matrix: Matrix) -> Matrix:
-    return Blocks(np.abs(matrix.blocks)) if isinstance(matrix, Blocks) else abs(matrix)
 
 
 def _highest(value: Floats) -> Floats:

@@ -7,17 +7,16 @@ part of the affine maps, which leaves a small network that is the same in the ti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from planefold.core.records import Record
-from planefold.networks.affine import Floats, Fold, Node, PiecewiseLinearNet, Signs
+from planefold.networks.affine import Floats, Fold, Ints, Node, PiecewiseLinearNet, Signs
 from planefold.robustness.bounds import Domain, linear_bounds
 
-Ints = npt.NDArray[np.int64]
 Window = tuple[tuple[float, float], tuple[float, float]]
 
 UNDECIDED, NO_LEVEL = -1, -2
@@ -43,6 +42,10 @@ class Tile(Record):
     net: PiecewiseLinearNet
 
 
+# Says what is decided in each of some boxes (from corners, to corners), and where the units of the network are there.
+Decide = Callable[[PiecewiseLinearNet, Floats, Floats], tuple[Ints, Signs]]
+
+
 def border_tiles(net: PiecewiseLinearNet, window: Window, levels: Sequence[float] | None = None) -> Iterator[Tile]:
     """Divide a window into tiles by what is decided in them.
 
@@ -65,44 +68,57 @@ def border_tiles(net: PiecewiseLinearNet, window: Window, levels: Sequence[float
     Certification with General Activation Functions", NeurIPS 2018, theorem 3.2). Nothing is missed: a tile that is not
     proved to be of one class counts as undecided.
     """
+    if levels is not None:
+        return tiles_by(partial(_level_decided, levels), net, window)
+    return tiles_by(_sign_decided if net.n_outputs == 1 else _largest_decided, net, window)
+
+
+def tiles_by(decide: Decide, net: PiecewiseLinearNet, window: Window) -> Iterator[Tile]:
+    """Divide a window into tiles until each is decided, or its network is small."""
     todo = [(Tile(window=window, decided=UNDECIDED, net=net), 0)]
     while todo:
         tile, depth = todo.pop()
         if tile.decided != UNDECIDED or tile.net.n_units <= FEW_UNITS or depth == DEPTH:
             yield tile
         else:
-            parts = _parts(tile.net, tile.window, FINE if depth else COARSE, levels)
-            todo += [(part, depth + 1) for part in parts]
+            todo += [(part, depth + 1) for part in _parts(decide, tile, FINE if depth else COARSE)]
 
 
-def _parts(net: PiecewiseLinearNet, window: Window, n: int, levels: Sequence[float] | None) -> Iterator[Tile]:
-    (u0, u1), (v0, v1) = window
-    u, v = np.linspace(u0, u1, n + 1), np.linspace(v0, v1, n + 1)
+def _parts(decide: Decide, tile: Tile, n: int) -> Iterator[Tile]:
+    u, v = (np.linspace(low, high, n + 1) for low, high in tile.window)
     lower = np.array([(a, b) for a in u[:-1] for b in v[:-1]])
     upper = np.array([(a, b) for a in u[1:] for b in v[1:]])
-    decided, signs = _decided(net, lower, upper, levels)
+    decided, signs = decide(tile.net, lower, upper)
     for low, high, found, own in zip(lower.tolist(), upper.tolist(), decided.tolist(), signs, strict=True):
-        small = without_stable_units(net, own) if found == UNDECIDED else net
+        small = without_stable_units(tile.net, own) if found == UNDECIDED else tile.net
         yield Tile(window=((low[0], high[0]), (low[1], high[1])), decided=found, net=small)
 
 
-def _decided(
-    net: PiecewiseLinearNet, lower: Floats, upper: Floats, levels: Sequence[float] | None
+def output_bounds(net: PiecewiseLinearNet, lower: Floats, upper: Floats) -> tuple[Floats, Floats, Signs]:
+    """Bound each output in each of some boxes from both sides, (n_boxes, n_outputs); and where the units are."""
+    n, eye = net.n_outputs, np.eye(net.n_outputs)
+    found = linear_bounds(net.with_outputs(np.hstack([eye, -eye])), Domain(lower=lower, upper=upper))
+    return found.output_lower[:, :n], -found.output_lower[:, n:], found.signs
+
+
+def _sign_decided(net: PiecewiseLinearNet, lower: Floats, upper: Floats) -> tuple[Ints, Signs]:
+    least, most, signs = output_bounds(net, lower, upper)
+    return np.where(least[:, 0] > 0, 1, np.where(most[:, 0] < 0, 0, UNDECIDED)), signs
+
+
+def _level_decided(
+    levels: Sequence[float], net: PiecewiseLinearNet, lower: Floats, upper: Floats
 ) -> tuple[Ints, Signs]:
-    """Return what is decided in each of some tiles, and where their units are."""
-    domain, n_outputs = Domain(lower=lower, upper=upper), net.n_outputs
-    if n_outputs == 1:
-        found = linear_bounds(net.with_outputs([[1.0, -1.0]]), domain)
-        least, most = found.output_lower[:, 0], -found.output_lower[:, 1]
-        if levels is None:
-            return np.where(least > 0, 1, np.where(most < 0, 0, UNDECIDED)), found.signs
-        met = [(least <= level) & (most >= level) for level in levels]
-        return np.where(np.any(met, axis=0), UNDECIDED, NO_LEVEL), found.signs
-    winners = net.outputs((lower + upper) / 2).argmax(axis=1)
-    pairs = [(winner, other) for winner in np.unique(winners).tolist() for other in range(n_outputs) if other != winner]
-    eye = np.eye(n_outputs)
+    least, most, signs = output_bounds(net, lower, upper)
+    met = (least <= np.array(levels)) & (most >= np.array(levels))
+    return np.where(met.any(axis=1), UNDECIDED, NO_LEVEL), signs
+
+
+def _largest_decided(net: PiecewiseLinearNet, lower: Floats, upper: Floats) -> tuple[Ints, Signs]:
+    winners, eye = net.outputs((lower + upper) / 2).argmax(axis=1), np.eye(net.n_outputs)
+    pairs = [(one, other) for one in np.unique(winners).tolist() for other in range(net.n_outputs) if other != one]
     against = net.with_outputs(np.column_stack([eye[winner] - eye[other] for winner, other in pairs]))
-    found = linear_bounds(against, domain)
+    found = linear_bounds(against, Domain(lower=lower, upper=upper))
     of = np.array([winner for winner, _ in pairs])
     leads = np.array([(found.output_lower[i, of == winner] > 0).all() for i, winner in enumerate(winners.tolist())])
     return np.where(leads, winners, UNDECIDED), found.signs
@@ -132,7 +148,7 @@ def without_stable_units(net: PiecewiseLinearNet, signs: Signs) -> PiecewiseLine
     >>> small.n_units, net.outputs([[-1], [3]]).ravel(), small.outputs([[-1], [3]]).ravel()
     (1, array([ 4., 14.]), array([ 4., 14.]))
     """
-    places = {number: slice(start, stop) for number, start, stop in net.folds}
+    places = net.unit_slices
     n_inputs, n_kept = net.n_inputs, int((signs == 0).sum())
     values: dict[int, Floats] = {0: np.eye(n_inputs + n_kept + 1, n_inputs)}
     groups: list[slice] = [slice(0, n_inputs)]  # rows of the input, and of the kept units of each new node

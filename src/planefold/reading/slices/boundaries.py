@@ -1,24 +1,21 @@
-"""Where a network changes its decision on a plane, and where an output takes a value: exact segments and areas."""
+"""Where a network changes its decision on a plane: exact segments and areas."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from planefold.core.errors import ParameterError, show
 from planefold.core.records import Record
-from planefold.networks.affine import Floats
-from planefold.reading.certificate import TOLERANCE, Certificate
+from planefold.networks.affine import Floats, Ints
+from planefold.reading.certificate import Certificate
 from planefold.reading.slices.chains import connected, curves_of, polylines_of
-from planefold.reading.slices.cuts import LEFT, RIGHT, Ints
+from planefold.reading.slices.cuts import LEFT, RIGHT
 from planefold.reading.slices.decisions import Decided
-from planefold.reading.slices.planes import Planes
 from planefold.reading.slices.polygons import areas_and_centroids, rings
+from planefold.reading.slices.records import Planes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -143,28 +140,27 @@ class ClassRegions(Record):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Contour(Record):
-    """Where an output is at a level: the border of where it is above, in segments.
+class Decisions(Record):
+    """What is decided in a window: the areas of the classes, and the border between them."""
+
+    regions: ClassRegions
+    border: Boundary
+
+    def __str__(self) -> str:
+        return f"{self.regions}; {self.border}"
+
+
+def decisions(planes: Planes, *, threshold: float | None = None) -> Decisions:
+    """Return the areas of the classes and the border between them, in the time of one of them.
 
     Parameters
     ----------
-    level : float
-    segments : ndarray of shape (n_segments, 2, 2)
-        In (u, v); the output is above the level on the left.
-    regions : int ndarray of shape (n_segments,)
-        Which activation region each one crosses.
-    ends : int ndarray of shape (n_segments, 2)
-        Numbers of the end points; segments that meet share them.
+    planes : Planes
+    threshold : float, optional
+        As for :func:`boundary`.
     """
-
-    level: float
-    segments: Floats
-    regions: Ints
-    ends: Ints = field(repr=False)
-
-    def polylines(self) -> list[Floats]:
-        """Return the contour as polylines (n_points, 2); closed ones end where they begin."""
-        return polylines_of(self.ends, self.segments)
+    cut = Decided.of(planes, threshold)
+    return Decisions(regions=_class_regions(cut, planes.net.n_outputs), border=_boundary(cut))
 
 
 def boundary(planes: Planes, *, threshold: float | None = None) -> Boundary:
@@ -174,9 +170,10 @@ def boundary(planes: Planes, *, threshold: float | None = None) -> Boundary:
     ----------
     planes : Planes
     threshold : float, optional
-        Of a model with one output: the value above which a row is of class 1. For a classifier it is a probability,
-        0.5 by default; else a value of the output, 0 by default. For a classifier with two outputs it is the
-        probability of class 1. With more classes the largest output decides, and there is no threshold.
+        Of a model with one output: the value above which a row is of class 1. For a classifier it is a probability, by
+        default that by which the model decides (``threshold_``, mostly 0.5); else a value of the output, 0 by default.
+        For a classifier with two outputs it is the probability of class 1. With more classes the largest output
+        decides, and there is no threshold.
 
     Raises
     ------
@@ -194,7 +191,22 @@ def boundary(planes: Planes, *, threshold: float | None = None) -> Boundary:
     Humayun et al., "SplineCam: Exact Visualization and Characterization of Deep Network Geometry and Decision
     Boundaries", CVPR 2023.
     """
-    cut = Decided.of(planes, threshold)
+    return _boundary(Decided.of(planes, threshold))
+
+
+def class_regions(planes: Planes, *, threshold: float | None = None) -> ClassRegions:
+    """Return the areas where the network decides for each class, exactly.
+
+    Parameters
+    ----------
+    planes : Planes
+    threshold : float, optional
+        As for :func:`boundary`.
+    """
+    return _class_regions(Decided.of(planes, threshold), planes.net.n_outputs)
+
+
+def _boundary(cut: Decided) -> Boundary:
     sides, ends = cut.subdivision.edges[LEFT : RIGHT + 1], cut.subdivision.edges[:LEFT]
     pairs = cut.classes[sides]
     on_border = np.flatnonzero((sides[0] >= 0) & (sides[1] >= 0) & (pairs[0] != pairs[1]))
@@ -213,16 +225,7 @@ def boundary(planes: Planes, *, threshold: float | None = None) -> Boundary:
     )
 
 
-def class_regions(planes: Planes, *, threshold: float | None = None) -> ClassRegions:
-    """Return the areas where the network decides for each class, exactly.
-
-    Parameters
-    ----------
-    planes : Planes
-    threshold : float, optional
-        As for :func:`boundary`.
-    """
-    cut = Decided.of(planes, threshold)
+def _class_regions(cut: Decided, n_outputs: int) -> ClassRegions:
     edges, n_polygons, numbers = cut.subdivision.edges, *_merged(cut)
     sides = numbers[edges[LEFT : RIGHT + 1]]
     inner = sides[0] != sides[1]
@@ -241,75 +244,8 @@ def class_regions(planes: Planes, *, threshold: float | None = None) -> ClassReg
         component=connected(alike, n_polygons),
         polygon_areas=areas_and_centroids(points, starts)[0],
         tied=tied,
-        n_classes=max(2, planes.net.n_outputs),
+        n_classes=max(2, n_outputs),
         certificate=cut.subdivision.certificate,
-    )
-
-
-def contours(planes: Planes, levels: float | Iterable[float], output: int = 0) -> list[Contour]:
-    """Return where an output takes given values: the border of the area where it is above.
-
-    Parameters
-    ----------
-    planes : Planes
-    levels : float or sequence of float
-    output : int
-
-    Returns
-    -------
-    list of Contour
-        One per level. Where the output is at the level on a whole area, the contour runs along that area's border
-        with what is above.
-    """
-    values = [levels] if isinstance(levels, int | float | np.number) else list(levels)
-    for level in values:
-        if not math.isfinite(level):
-            raise ParameterError(f"level={show(level)} is no value that an output takes", hint="give finite levels")
-    planes.value_range(output)  # says when there is no such output
-    return [_contour(planes, float(level), planes.vertex_outputs[:, output]) for level in values]
-
-
-def _contour(planes: Planes, level: float, values: Floats) -> Contour:
-    heights = values - level
-    tolerance = TOLERANCE * float(np.abs(values).max())
-    signs = np.where(np.abs(heights) <= tolerance, 0, np.sign(heights)).astype(np.int8)
-    ends, sides = planes.subdivision.edges[:LEFT], planes.subdivision.edges[LEFT : RIGHT + 1]
-    sa, sb = signs[ends]
-    n_vertices = len(values)
-
-    # Through regions: from where the level is crossed downwards to where upwards, counter-clockwise.
-    changing = np.flatnonzero((sa != sb) & ((sa > 0) | (sb > 0)))
-    a, b, rising = *ends[:, changing], sb[changing] > 0
-    crossed = sa[changing] * sb[changing] < 0
-    points = np.where(crossed, n_vertices + changing, np.where(sa[changing] == 0, a, b))
-    up = np.full(planes.n_regions + 1, -1)
-    down, lowest = up.copy(), np.zeros(planes.n_regions + 1, dtype=bool)
-    left, right = sides[:, changing]
-    up[left[rising]], up[right[~rising]] = points[rising], points[~rising]
-    down[left[~rising]], down[right[rising]] = points[~rising], points[rising]
-    lowest[sides[:, (sa < 0) | (sb < 0)]] = True
-    regions = np.flatnonzero((up[:-1] >= 0) & (down[:-1] >= 0) & lowest[:-1])
-    through = np.stack([down[regions], up[regions]], axis=1)
-
-    # Along edges that are at the level from end to end, with a region above on one side only.
-    highest = np.zeros(planes.n_regions + 1, dtype=bool)
-    highest[sides[:, (sa > 0) | (sb > 0)]] = True
-    highest[-1] = False
-    flat = np.flatnonzero((sa == 0) & (sb == 0) & (sides >= 0).all(axis=0))
-    flat = flat[highest[sides[0, flat]] != highest[sides[1, flat]]]
-    is_left = highest[sides[0, flat]]
-    along = np.where(is_left, ends[:, flat], ends[::-1, flat]).T
-
-    t = heights[a] / np.where(crossed, heights[a] - heights[b], 1.0)
-    places = np.empty((n_vertices + ends.shape[1], 2))
-    places[:n_vertices] = planes.vertices
-    places[n_vertices + changing] = planes.vertices[a] + t[:, None] * (planes.vertices[b] - planes.vertices[a])
-    all_ends = np.concatenate([through, along])
-    return Contour(
-        level=level,
-        segments=places[all_ends],
-        regions=np.concatenate([regions, np.where(is_left, sides[0, flat], sides[1, flat])]),
-        ends=all_ends,
     )
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from planefold.networks.affine import Floats
-from planefold.reading.slices.cuts import Ints
+from planefold.networks.affine import Floats, Ints
 
 
 def connected(pairs: Ints, n: int) -> Ints:

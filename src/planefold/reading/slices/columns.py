@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,16 @@ from planefold.core.errors import DataError, ParameterError, show
 from planefold.core.records import Record
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.reading.models import from_model
-from planefold.reading.slices.planes import Planes, planes
+from planefold.reading.slices.boundaries import Decisions, decisions
+from planefold.reading.slices.decision_tiles import decisions_in_tiles
+from planefold.reading.slices.estimates import estimate_regions
+from planefold.reading.slices.planes import planes
+from planefold.reading.slices.records import Planes
+from planefold.reading.slices.restrictions import View, restriction_of
+from planefold.reading.slices.windows import window_corners
 from planefold.reading.tables.columns import Columns, columns_of, is_estimator
+
+FEW_REGIONS = 30_000  # that are cut one and all without a thought: within a second or two
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -49,6 +58,44 @@ class Slice(Record):
         """Cut the slice into its regions, as :func:`planefold.reading.planes` does."""
         return planes(self.net, self.window, origin=self.origin, directions=self.directions, max_regions=max_regions)
 
+    @cached_property
+    def view(self) -> View:
+        """The network on the plane, and the corners of the window."""
+        flat = restriction_of(self.net, self.origin, self.directions)
+        return View(**vars(flat), window=window_corners(self.window))
+
+    @cached_property
+    def about_n_regions(self) -> float:
+        """About how many activation regions there are, by the creases along a few lines.
+
+        Often within a factor of two, sometimes three: only to plan with.
+        """
+        return estimate_regions(self.view.net, self.view.window)
+
+    def decisions(self, *, threshold: float | None = None) -> Decisions:
+        """Return the areas of the classes and the border between them.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            As for :func:`planefold.reading.boundary`.
+
+        Notes
+        -----
+        A window of more than about 30,000 regions is not cut into all of them, but only along the border, and put
+        together from tiles (see :func:`~planefold.reading.slices.decision_tiles.decisions_in_tiles`).
+        """
+        return self._decisions if threshold is None else self._decide(threshold)
+
+    @cached_property
+    def _decisions(self) -> Decisions:
+        return self._decide(None)
+
+    def _decide(self, threshold: float | None) -> Decisions:
+        if self.about_n_regions <= FEW_REGIONS:
+            return decisions(self.planes(), threshold=threshold)
+        return decisions_in_tiles(self.view.net, self.window, threshold=threshold)
+
     def held(self) -> str:
         """Say in words where the other columns are held."""
         return ", ".join(f"{name} = {'missing' if value is None else value}" for name, value in self.fixed.items())
@@ -79,8 +126,8 @@ def slice_of(model: Any, x: str | int | None, y: str | int | None, data: Any) ->
 
     Notes
     -----
-    Numbers and parts of dates are held at their medians, categories at the most frequent one, and what was missing in
-    most rows is missing. The network is exact on the slice; another slice can look different.
+    Numbers are held at their medians, dates at the one in the middle, categories at the most frequent one, and what was
+    missing in most rows is missing. The network is exact on the slice; another slice can look different.
     """
     net = from_model(model)
     columns = columns_of(model if is_estimator(model) else net)
@@ -121,13 +168,17 @@ def slice_of(model: Any, x: str | int | None, y: str | int | None, data: Any) ->
 
 
 def usual_row(columns: Columns, rows: Floats) -> Floats:
-    """Return the medians of the numbers, and the most frequent combination of the 0s and 1s of each column."""
+    """Return medians of the numbers, the middle one of the dates, and the most frequent 0s and 1s of each column."""
     usual = np.median(rows, axis=0)
     for owner in {*columns.owners}:
-        mine = np.array([name == owner for name in columns.owners]) & ~columns.are_numbers
-        if mine.any():
-            combinations, counts = np.unique(rows[:, mine], axis=0, return_counts=True)
-            usual[mine] = combinations[counts.argmax()]
+        own = np.array([name == owner for name in columns.owners])
+        marks, dates = own & ~columns.are_numbers, own & np.array([kind == "date part" for kind in columns.kinds])
+        if marks.any():
+            combinations, counts = np.unique(rows[:, marks], axis=0, return_counts=True)
+            usual[marks] = combinations[counts.argmax()]
+        if dates.any():  # the parts of one date: medians of each part would be of no date
+            alike = rows[(rows[:, marks] == usual[marks]).all(axis=1)][:, dates]
+            usual[dates] = alike[np.argsort(alike[:, 0], kind="stable")[(len(alike) - 1) // 2]]
     return usual
 
 
@@ -155,6 +206,8 @@ def usual_window(points: Floats) -> tuple[tuple[float, float], tuple[float, floa
 
 
 def _value(value: Any) -> Any:
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else str(value.astype("datetime64[D]"))
     plain = value.item() if hasattr(value, "item") else value
     if isinstance(plain, float):
         return None if np.isnan(plain) else float(f"{plain:.6g}") if plain % 1 else int(plain)

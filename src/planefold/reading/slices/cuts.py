@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from planefold.core.records import Record
-from planefold.networks.affine import Floats, Signs
+from planefold.networks.affine import Floats, Ints, Signs
 from planefold.reading.certificate import Certificate
 
-Ints = npt.NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
 
 # Rows of the table of edges: its ends a -> b, the region on the left and on the right (-1 outside), the unit whose

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from planefold.core.errors import ParameterError, show
 from planefold.core.records import Record
-from planefold.networks.affine import Fold, Node, PiecewiseLinearNet
-from planefold.reading.slices.cuts import Ints, Subdivision
+from planefold.networks.affine import Floats, Fold, Ints, Node, PiecewiseLinearNet
+from planefold.reading.slices.cuts import Subdivision
 from planefold.reading.slices.plane_cuts import subdivide
-from planefold.reading.slices.planes import Planes
+from planefold.reading.slices.records import Planes
+from planefold.reading.slices.restrictions import Restriction
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -31,12 +32,16 @@ class Decided(Record):
 
     @classmethod
     def of(cls, planes: Planes, threshold: float | None) -> Decided:
-        """Cut where an output is at the threshold, or where one output exceeds the largest of those before it."""
-        level = level_of(planes.net, threshold)
+        """Cut where an output is at its offset, or where one output exceeds the largest of those before it."""
+        offsets = offsets_of(planes.net, threshold)
         subdivision = subdivide(
-            deciding(planes.net, level),
+            Restriction(
+                net=deciding(planes.net, offsets),
+                source=deciding(planes.source, offsets),
+                origin=planes.origin,
+                directions=planes.directions,
+            ),
             planes.subdivision,
-            source=(deciding(planes.source, level), planes.origin, planes.directions),
             max_regions=2**31,
             snap=planes.snap,
         )
@@ -56,24 +61,35 @@ class Decided(Record):
         return cls(subdivision=subdivision, classes=np.append(classes, -1), regions=np.append(regions, -1), tied=tied)
 
 
-def level_of(net: PiecewiseLinearNet, threshold: float | None) -> float:
-    """Return the value of the output, or difference of two outputs, above which a row is of class 1."""
+def offsets_of(net: PiecewiseLinearNet, threshold: float | None) -> Floats:
+    """Return what the outputs are compared with, (n_outputs,): the network's own offsets unless there is a threshold.
+
+    Raises
+    ------
+    ParameterError
+        If there is a threshold where there can be none, or a probability that is not between 0 and 1.
+    """
     if threshold is None:
-        return 0.0
+        return np.array(net.offsets)
     is_probability = net.link != "identity"
     if net.n_outputs > 2 or (net.n_outputs == 2 and not is_probability):
         raise ParameterError(
             f"threshold={show(threshold)} has no meaning with {net.n_outputs} outputs: the largest one decides",
             hint="leave it out",
         )
-    if not (0 < threshold < 1 if is_probability else math.isfinite(threshold)):
+    is_number = isinstance(threshold, int | float | np.number)
+    if not is_number or not (0 < threshold < 1 if is_probability else math.isfinite(threshold)):
         allowed = "a probability between 0 and 1" if is_probability else "a finite value of the output"
         raise ParameterError(f"threshold={show(threshold)} is not {allowed}")
-    return math.log(threshold / (1 - threshold)) if is_probability else float(threshold)
+    level = math.log(threshold / (1 - threshold)) if is_probability else float(threshold)
+    return np.array([level] if net.n_outputs == 1 else [0.0, level])
 
 
-def deciding(net: PiecewiseLinearNet, level: float) -> PiecewiseLinearNet:
-    """Add folds at ``output - level``, or at ``output c - largest of the outputs before``, for c = 1, 2, ..."""
+def deciding(net: PiecewiseLinearNet, offsets: Floats) -> PiecewiseLinearNet:
+    """Add folds at ``output - offset``, or at how far output c is above the largest of those before, c = 1, 2, ...
+
+    Of several, each counts from its own offset.
+    """
     n, end = net.n_outputs, len(net.nodes)
     nodes = list(net.nodes)
     for chosen in range(1, max(2, n)):
@@ -88,9 +104,9 @@ def deciding(net: PiecewiseLinearNet, level: float) -> PiecewiseLinearNet:
             Node(
                 sources=(end, *earlier),
                 matrices=(against, *(-np.ones((1, 1)) for _ in earlier)),
-                bias=np.array([-level]),
+                bias=-offsets @ against,
                 fold=Fold(layer="decision"),
             )
         )
     nodes.append(Node(sources=(len(nodes),), matrices=(None,), bias=np.zeros(1)))
-    return replace(net, nodes=tuple(nodes), output_names=())
+    return replace(net, nodes=tuple(nodes), output_names=(), offsets=())

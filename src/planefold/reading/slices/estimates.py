@@ -25,7 +25,7 @@ def too_many(max_regions: int, details: str) -> ParameterError:
     return ParameterError(
         f"the window has more than max_regions={show(max_regions)} activation regions",
         details=details,
-        hint="take a smaller window, or allow more; count_regions counts them tile by tile in little memory",
+        hint="take a smaller window, or allow more; count_in_window counts them tile by tile in little memory",
     )
 
 

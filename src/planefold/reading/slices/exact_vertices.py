@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from planefold.networks.affine import Floats, Signs, n_entries
-from planefold.reading.rational import ExactNet, Line, Point, crossing, line_through
-from planefold.reading.slices.cuts import Ints, Mesh
+from planefold.networks.affine import Floats, Ints, Signs
+from planefold.networks.matrices import n_entries
+from planefold.reading.rational import ExactNet, Line, Point, crossing, line_through, sign
+from planefold.reading.slices.cuts import Mesh
 
 TINY = 1e-300  # a sum that is not zero, and too small for a float
 STEP_OF_WORK = 500  # what a pass costs besides, in multiplications
@@ -65,7 +66,7 @@ class ExactVertices:
             self.work_left -= STEP_OF_WORK + self.costs[number]
         numbers, divisor = self._sums[key]
         found = numbers[unit - first]
-        return found / divisor or float((found > 0) - (found < 0)) * TINY
+        return found / divisor or sign(found) * TINY
 
     def _point(self, vertex: int) -> Point:
         if vertex not in self._points:

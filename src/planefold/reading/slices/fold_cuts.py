@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from planefold.networks.affine import Floats, Signs
+from planefold.networks.affine import Floats, Ints, Signs
 from planefold.reading.rational import InconsistentSignsError
-from planefold.reading.slices.cuts import LEFT, RIGHT, UNIT, WITHIN, A, B, Cuts, Ints, Mesh, with_room
+from planefold.reading.slices.cuts import LEFT, RIGHT, UNIT, WITHIN, A, B, Cuts, Mesh, with_room
 from planefold.reading.slices.exact_vertices import TINY, ExactVertices
 from planefold.reading.slices.polygons import grouped
 from planefold.reading.slices.signs import SignJudge

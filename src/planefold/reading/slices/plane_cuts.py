@@ -15,10 +15,12 @@ import numpy as np
 
 from planefold.core.errors import DataError
 from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
+from planefold.reading.certificate import joined
 from planefold.reading.rational import ExactNet, InconsistentSignsError
 from planefold.reading.slices.cuts import Mesh, Subdivision
 from planefold.reading.slices.exact_vertices import ExactVertices
 from planefold.reading.slices.fold_cuts import FoldCutter
+from planefold.reading.slices.restrictions import Restriction
 from planefold.reading.slices.rounding import Rounding
 from planefold.reading.slices.signs import OFF, OutOfWorkError, SignJudge
 
@@ -26,24 +28,15 @@ ROWS = 4096  # vertices per block of evaluation
 RATIONAL_WORK = 20_000_000  # multiplications in rationals at most, about two seconds
 
 
-def subdivide(
-    net: PiecewiseLinearNet,
-    start: Subdivision,
-    *,
-    source: tuple[PiecewiseLinearNet, Floats, Floats] | None = None,
-    max_regions: int,
-    snap: bool = False,
-) -> Subdivision:
+def subdivide(restriction: Restriction, start: Subdivision, *, max_regions: int, snap: bool = False) -> Subdivision:
     """Cut a window into the regions on which a network is affine.
 
     Parameters
     ----------
-    net : PiecewiseLinearNet
-        Of two inputs.
+    restriction : Restriction
+        The network on the plane; doubtful signs are decided by the numbers of its ``source``.
     start : Subdivision
         The window, or what the first folds of the same network have made of it already.
-    source : (net, origin, directions), optional
-        Of what ``net`` is the restriction; doubtful signs are decided by these numbers.
     max_regions : int
         More regions than this raise :class:`RegionLimitError`.
     snap : bool
@@ -66,8 +59,7 @@ def subdivide(
     (a new vertex wherever the sign changes along an edge), in two dimensions, with three signs in place of two and
     with regions on both sides of the edges.
     """
-    whole = source if source is not None else (net, np.zeros(2), np.eye(2))
-    exact = ExactNet(*whole)
+    net, exact = restriction.net, ExactNet(restriction.source, restriction.origin, restriction.directions)
     # So many zeros that there is no time for all of them are no accident: the tolerance decides then, and the
     # certificate says by which gap. Should the signs that it gives contradict each other, time is no object.
     for as_one, work in ((True, RATIONAL_WORK),) if snap else ((False, RATIONAL_WORK), (True, RATIONAL_WORK)):
@@ -128,7 +120,7 @@ class _Cutter:
             done = number + 1
             largest = np.maximum(z[:n_seen].max(axis=0), -z[:n_seen].min(axis=0))
             self._cut(z, np.maximum(largest, OFF * off), first)
-        return self.mesh.finished(self.judge.certificate(self.before))
+        return self.mesh.finished(joined([self.judge.certificate(), self.before]))
 
     def _begin_blocks(self, blocks: list[dict[int, Floats]], start: int, done: int) -> None:
         """Evaluate the vertices from ``start`` on, up to node ``done``."""

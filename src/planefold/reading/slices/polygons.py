@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
-from planefold.networks.affine import Floats
-
-Ints = npt.NDArray[np.int64]
+from planefold.networks.affine import Floats, Ints
 
 
 def grouped(keys: Ints, n_keys: int) -> tuple[Ints, Ints]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from planefold.networks.affine import Blocks, Floats, Matrix, PiecewiseLinearNet, is_sparse
+from planefold.networks.affine import Floats, PiecewiseLinearNet
+from planefold.networks.matrices import entrywise
 
 EPSILON = float(np.finfo(np.float64).eps)
 
@@ -39,13 +40,7 @@ class Rounding:
         for source, matrix in zip(node.sources, node.matrices, strict=True):
             largest = np.max([np.maximum(v[source].max(axis=0), -v[source].min(axis=0)) for v in blocks], axis=0)
             errors = self.squares[source] + (EPSILON * largest) ** 2
-            total = total + (errors if matrix is None else (errors[None] @ _squared(matrix))[0])
+            total = total + (errors if matrix is None else (errors[None] @ entrywise(np.square, matrix))[0])
         steepest = 1.0 if node.fold is None else np.maximum(np.abs(node.fold.left), np.abs(node.fold.right))
         self.squares[number + 1] = total * steepest**2
         return np.asarray(np.sqrt(total))
-
-
-def _squared(matrix: Matrix) -> Matrix:
-    if isinstance(matrix, Blocks):
-        return Blocks(matrix.blocks**2)
-    return matrix.power(2) if is_sparse(matrix) else matrix**2

@@ -17,7 +17,7 @@ SURELY_ZERO, SURELY_NOT = 1e-13, 1e-10
 # A unit whose sums cancel (huge weights, a window far from the origin) is measured by this times its rounding error, so
 # that the error is below the tolerance.
 OFF = 5e13
-ROWS_OF = 2**18  # numbers per piece, which stays in the cache
+VALUES_AT_ONCE = 2**18  # numbers per piece of rows, which stays in the cache
 
 # Sums of unit numbers at vertex numbers, with exact signs: of as many as there is time for, the first ones.
 Exact = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], Floats]
@@ -50,7 +50,7 @@ class SignJudge:
     def of_vertices(self, z: Floats, scale: Floats, first: int) -> Signs:
         """Return the signs of sums (n_vertices, n_units) of the units from ``first`` on; sums near 0 are corrected."""
         signs = np.empty(z.shape, dtype=np.int8)
-        step = max(1, ROWS_OF // max(1, z.shape[1]))
+        step = max(1, VALUES_AT_ONCE // max(1, z.shape[1]))
         usable = np.where(scale > 0, scale, 1.0)
         for start in range(0, len(z), step):
             piece = z[start : start + step]
@@ -99,9 +99,9 @@ class SignJudge:
         self.smallest_nonzero = min(self.smallest_nonzero, float(others.min(initial=math.inf)))
         return decided
 
-    def certificate(self, before: Certificate) -> Certificate:
-        """Say what the signs so far rest on, together with those of an earlier step."""
-        why_not = before.why_not
+    def certificate(self) -> Certificate:
+        """Say what the signs so far rest on."""
+        why_not = ""
         if self.n_undecided:
             why_not = (
                 f"{self.n_rational + self.n_undecided:,} signs were too close to tell, and there was time to decide "
@@ -109,8 +109,8 @@ class SignJudge:
             )
         return Certificate(
             exact=not why_not,
-            largest_zero=max(self.largest_zero, before.largest_zero),
-            smallest_nonzero=min(self.smallest_nonzero, before.smallest_nonzero),
-            n_rational=self.n_rational + before.n_rational,
+            largest_zero=self.largest_zero,
+            smallest_nonzero=self.smallest_nonzero,
+            n_rational=self.n_rational,
             why_not=why_not,
         )

@@ -12,14 +12,15 @@ import numpy.typing as npt
 
 from planefold.core.errors import ParameterError, show, unknown_choice
 from planefold.networks.affine import Floats, Signs
-from planefold.reading.certificate import Certificate
+from planefold.reading.certificate import Certificate, joined
 from planefold.reading.models import from_model
 from planefold.reading.slices.cuts import Subdivision
 from planefold.reading.slices.estimates import estimate_regions, refuse_too_many, too_many
 from planefold.reading.slices.fold_cuts import RegionLimitError
 from planefold.reading.slices.plane_cuts import subdivide
-from planefold.reading.slices.planes import Planes
-from planefold.reading.slices.windows import polygon_area, restricted_to, slice_of, window_corners
+from planefold.reading.slices.records import Planes
+from planefold.reading.slices.restrictions import restriction_of
+from planefold.reading.slices.windows import convex, polygon_area, window_corners
 
 # A tile whose sums take more than this is cut in four: regions, times the units of the widest layer.
 TILE = 6_000_000
@@ -77,10 +78,8 @@ def tiled(
     -----
     About 100 to 200 MB at a time. The tiles of a polygon meet its slanted sides up to rounding.
     """
-    source = from_model(model)
-    start, spanned = slice_of(source, origin, directions)
-    corners = window_corners(window)
-    net = restricted_to(source, start, spanned)
+    restriction, corners = restriction_of(model, origin, directions), window_corners(window)
+    net = restriction.net
     most = max(2_000, TILE // max([1, *(stop - first for _, first, stop in net.folds)]))
     if tiles is None:
         n = int(np.ceil(np.sqrt(1.2 * estimate_regions(net, corners) / most)))
@@ -94,9 +93,8 @@ def tiled(
         may_cut = tiles is None and bool((np.ptp(tile, axis=0) > SMALLEST_TILE * size).any())
         try:
             subdivision = subdivide(
-                net,
+                restriction,
                 Subdivision.of_window(tile),
-                source=(source, start, spanned),
                 max_regions=most if may_cut else 2**40,
                 snap=snap,
             )
@@ -108,15 +106,7 @@ def tiled(
                 ) from None
             todo += _grid_of(tile, 2, 2)[::-1]
             continue
-        yield Planes(
-            net=net,
-            source=source,
-            origin=start,
-            directions=spanned,
-            window=tile,
-            subdivision=subdivision,
-            snap=snap,
-        )
+        yield Planes(**vars(restriction), window=tile, subdivision=subdivision, snap=snap)
 
 
 def count_in_window(
@@ -156,30 +146,20 @@ def count_in_window(
         raise unknown_choice("on_limit", on_limit, ["raise", "stop"])
     source = from_model(model)
     if on_limit == "raise":
-        start, spanned = slice_of(source, origin, directions)
-        refuse_too_many(restricted_to(source, start, spanned), window_corners(window), max_regions)
+        refuse_too_many(restriction_of(source, origin, directions).net, window_corners(window), max_regions)
     known = np.zeros(0, dtype=np.uint64)
-    largest_zero, smallest, n_rational, n_tiles, why_not = 0.0, np.inf, 0, 0, ""
+    certificates: list[Certificate] = []
     for part in tiled(source, window, origin=origin, directions=directions, tiles=tiles, snap=snap):
         known = np.union1d(known, hashes(part.patterns()))
-        n_tiles += 1
-        sure = part.certificate
-        largest_zero, smallest = max(largest_zero, sure.largest_zero), min(smallest, sure.smallest_nonzero)
-        n_rational += sure.n_rational
-        why_not = why_not or sure.why_not
+        certificates.append(part.certificate)
         if len(known) > max_regions:
             if on_limit == "raise":
                 raise too_many(max_regions, f"{len(known):,} were there when it stopped")
-            why_not = f"counting stopped above max_regions={max_regions:,}"
-            break
-    certificate = Certificate(
-        exact=not why_not,
-        largest_zero=largest_zero,
-        smallest_nonzero=smallest,
-        n_rational=n_rational,
-        why_not=why_not,
-    )
-    return WindowCount(n_regions=len(known), n_tiles=n_tiles, certificate=certificate)
+            stopped = Certificate(exact=False, why_not=f"counting stopped above max_regions={max_regions:,}")
+            return WindowCount(
+                n_regions=len(known), n_tiles=len(certificates), certificate=joined([stopped, *certificates])
+            )
+    return WindowCount(n_regions=len(known), n_tiles=len(certificates), certificate=joined(certificates))
 
 
 def hashes(patterns: Signs) -> npt.NDArray[np.uint64]:
@@ -214,7 +194,7 @@ def _grid_of(corners: Floats, n_u: int, n_v: int) -> list[Floats]:
         for v0, v1 in pairwise(vs):
             part = _clipped(_clipped(column, 1, v0, 1), 1, v1, -1)
             if len(part) >= 3 and polygon_area(part) > 0:
-                found.append(window_corners(part))
+                found.append(convex(part))
     return found
 
 

@@ -16,21 +16,25 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from planefold.core.errors import DataError, show
+from planefold.core.errors import DataError, did_you_mean, show
 from planefold.core.records import Record
 from planefold.data.encoder import TableEncoder
 from planefold.data.inputs import Input, decode_table, encode_table, part_of_dates
 from planefold.data.parsing import number_text
 from planefold.data.tables import Table, read_table
 from planefold.data.targets import NumberTarget
-from planefold.networks.affine import Floats, PiecewiseLinearNet, is_sparse
+from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.networks.affine_builder import Builder
 from planefold.networks.affine_mlp import affine_form
+from planefold.networks.matrices import is_sparse
 from planefold.networks.mlp import MLP
 
 NUMBERS = ("number", "date part")  # the kinds that have a spread; the others are 0 or 1
 UNITS_OF_PARTS = {"days": "days", "month": "months", "weekday": "days", "hour": "hours"}
 MAX_DENSE_VALUES = 50_000_000
+NEVER = 1e300  # beyond all logits: of a threshold of 0 or 1
+NONE_KNOWN = "none known"
+FARTHEST = 1e6  # spreads beyond the ends at which numbers are cut off: as far as their ramps cancel but for 1e-10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -81,7 +85,9 @@ class Columns(Record):
         Returns
         -------
         ndarray of shape (n_rows, n_coordinates)
-            float64. A missing number is the median of training, as the model has it, and its indicator is 1.
+            float64. A missing number is the median of training, as the model has it, and its indicator is 1. Numbers
+            more than a million spreads beyond the values at which the preparation cuts them off are brought back to
+            there: the model sees no difference, and rounding stays small.
 
         Raises
         ------
@@ -108,11 +114,18 @@ class Columns(Record):
         for place, template in zip(np.flatnonzero(self.are_numbers), _templates(inputs), strict=True):
             values = aligned.columns[template.column]
             numbers = part_of_dates(values, template.part, schema[template.column]) if template.part else values
-            result[:, place] = np.where(np.isnan(numbers), template.fill, numbers)
+            known = np.where(np.isnan(numbers), template.fill, numbers)
+            assert template.low is not None
+            assert template.high is not None
+            margin = FARTHEST * template.scale
+            result[:, place] = np.clip(known, template.low - margin, template.high + margin)
         return result
 
     def values(self, rows: Floats) -> dict[str, npt.NDArray[Any]]:
-        """Return rows of this space column by column, as people write them: texts, days, None where missing."""
+        """Return rows of this space column by column, as people write them: texts, days, None where missing.
+
+        A category that is none of those in training is "none known".
+        """
         if self.encoder is None:
             return {name: rows[:, place] for place, name in enumerate(self.names)}
         inputs = self.encoder.inputs_
@@ -121,7 +134,14 @@ class Columns(Record):
         for number, found in enumerate(inputs):
             if found in numbers:  # the network sees it cut off
                 Z[:, number] = (rows[:, numbers[found]] - found.center) / found.scale
-        return decode_table(Z, self.encoder.schema_, inputs)
+        columns = decode_table(Z, self.encoder.schema_, inputs)
+        missing = {name: place for place, found in enumerate(inputs) for name in found.covers}
+        for name, values in columns.items():
+            if values.dtype == object:
+                is_known = Z[:, missing[name]] <= 0.5 if name in missing else True
+                unknown = np.array([value is None for value in values.tolist()], dtype=bool) & is_known
+                values[unknown] = NONE_KNOWN
+        return columns
 
     def place(self, name: str | int) -> int:
         """Return the place of a coordinate by its name (or its place).
@@ -131,15 +151,17 @@ class Columns(Record):
         DataError
             If there is none of that name.
         """
-        if isinstance(name, int | np.integer) and 0 <= name < len(self.names):
+        if isinstance(name, int | np.integer) and not isinstance(name, bool) and 0 <= name < len(self.names):
             return int(name)
         if name in self.names:
             return self.names.index(str(name))
         several = [own for own, owner in zip(self.names, self.owners, strict=True) if owner == name]
+        near = None if several else did_you_mean(name, self.names)
+        several_hint = "a category has one coordinate for each value, a date one for each part"
         raise DataError(
             f"column {show(name)} is no coordinate of this model",
             details=f"coordinates: {', '.join(several or self.names[:12])}",
-            hint="a category has one coordinate for each value, a date one for each part" if several else None,
+            hint=f"did you mean {near!r}?" if near else several_hint if several else None,
         )
 
 
@@ -281,7 +303,8 @@ def estimator_net(model: Any) -> PiecewiseLinearNet:
         * of a regressor, numbers in the unit of the target. With ``loss="poisson"`` they are logarithms, and ``.link``
           is "exp";
         * of a classifier, logits, before ``.link``: one for the second of two classes ("logistic"), one for each class
-          of more ("softmax"), one for each label of several ("logistic").
+          of more ("softmax"), one for each label of several ("logistic"). Where ``threshold_`` was moved, ``.offsets``
+          say what they are compared with.
 
     Raises
     ------
@@ -308,6 +331,7 @@ def estimator_net(model: Any) -> PiecewiseLinearNet:
         input_names=columns.names,
         output_names=_output_names(model),
         link=model.out_activation_,
+        offsets=_offsets(model),
         description=said,
     )
 
@@ -321,20 +345,15 @@ def _output_names(model: Any) -> tuple[str, ...]:
     return tuple(f"y{i}" for i in range(n_outputs))
 
 
-def decision_offsets(model: Any, net: PiecewiseLinearNet) -> Floats:
-    """Return what outputs are compared with when a model decides, shape (n_outputs,).
-
-    One output decides for the second class, and a label of several holds, where it is above its offset; of several
-    classes the one wins that is furthest above its own. All 0 but for the estimators whose threshold was moved.
-    """
-    thresholds = getattr(model, "threshold_", None) if is_estimator(model) else None
-    if thresholds is None or (net.link == "logistic" and net.n_outputs > 1):
-        return np.zeros(net.n_outputs)
+def _offsets(model: Any) -> tuple[float, ...]:
+    """Return what the outputs of an estimator are compared with; empty where its threshold was never moved."""
+    thresholds, n_outputs = getattr(model, "threshold_", None), model.net_.spec.n_outputs
+    if thresholds is None or (model.out_activation_ == "logistic" and n_outputs > 1):
+        return ()
     shares = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
     with np.errstate(divide="ignore"):
-        if net.link == "softmax":
-            return np.asarray(np.log(shares / shares.max()))
-        return np.asarray(np.log(shares) - np.log1p(-shares))
+        logs = np.log(shares / shares.max()) if n_outputs > 1 else np.log(shares) - np.log1p(-shares)
+    return tuple(logs.clip(-NEVER, NEVER).tolist())
 
 
 def is_estimator(model: Any) -> bool:

@@ -215,6 +215,8 @@ def _border_text(border: Border) -> str:
         return f"Another decision is {number(border.upper)} spreads away."
     if not np.isfinite(border.lower):
         return "No change of the numbers leads to another decision."
+    if border.lower == 0 and not np.isfinite(border.upper):
+        return "How far another decision is was not looked for; border=True does."
     known = "" if not np.isfinite(border.upper) else f" and at most {number(border.upper)}"
     return f"Another decision is at least {number(border.lower)}{known} spreads away."
 
@@ -310,10 +312,10 @@ def _predicted(reading: Reading, x: Floats, which: int) -> float:
 
 def _text(value: Any) -> str:
     if isinstance(value, np.datetime64):
-        return str(value.astype("datetime64[D]"))
+        return "missing" if np.isnat(value) else str(value.astype("datetime64[D]"))
     if isinstance(value, float | np.floating):
         return "missing" if np.isnan(value) else number(float(value), 6)
-    return "none known" if value is None else str(value)
+    return "missing" if value is None else str(value)
 
 
 def _known(columns: Columns, owner: str, x: Floats) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 from planefold.networks.affine import Floats
 from planefold.reading.tables.columns import NUMBERS, Columns
 
+ROUNDING = 1e-13
+
 
 def number(value: float, digits: int = 4) -> str:
     """Write a number with so many significant digits, thousands apart, without zeros at the end.
@@ -43,11 +45,14 @@ def formula(
     columns : Columns
         Coordinates that are 0 or 1 stand in brackets.
     scales : ndarray of shape (n_coordinates,)
-        The terms that move most come first: a coefficient times the spread of its column.
+        The terms that move most come first: a coefficient times the spread of its column. What moves less than 1e-13
+        of the first one is what rounding left of 0, and stays out.
     max_terms : int, optional
         How many terms are written out; the others are counted.
     """
-    order = [int(place) for place in np.argsort(-np.abs(coef * scales), kind="stable") if coef[place] != 0]
+    sizes = np.abs(coef * scales)
+    least = ROUNDING * float(sizes.max(initial=0.0))
+    order = [int(place) for place in np.argsort(-sizes, kind="stable") if sizes[place] > least]
     shown = order if max_terms is None or len(order) <= max_terms + 1 else order[:max_terms]
     text = f"{output} = {number(intercept)}"
     for place in shown:

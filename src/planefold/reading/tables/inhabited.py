@@ -13,6 +13,7 @@ from planefold.reading.certificate import TOLERANCE, Certificate
 Bytes = npt.NDArray[np.uint8]
 
 VALUES_AT_ONCE = 2**23  # numbers per piece of rows or regions, 64 MiB
+SAME = 1e-10  # maps that differ by less than this share of the largest number in them are one
 
 
 def pieces(n_rows: int, width: int) -> Iterator[slice]:
@@ -75,3 +76,14 @@ def maps_of(net: PiecewiseLinearNet, packed: Bytes) -> tuple[Floats, Floats]:
     for piece in pieces(len(packed), net.n_units):
         coefs[piece], intercepts[piece] = net.local_maps(unpacked(packed[piece], net.n_units))
     return coefs, intercepts
+
+
+def alike(maps: Floats) -> npt.NDArray[np.int64]:
+    """Number maps (n_maps, n_numbers) so that equal ones have the same number, (n_maps,), but for rounding."""
+    size = float(np.abs(maps).max(initial=0.0))
+    # Equal maps are next to each other where maps are sorted along a direction that means nothing.
+    order = np.argsort(maps @ np.random.default_rng(0).normal(size=maps.shape[1]), kind="stable")
+    changes = (np.abs(np.diff(maps[order], axis=0)) > SAME * size).any(axis=1)
+    numbers = np.empty(len(maps), dtype=np.int64)
+    numbers[order] = np.concatenate([[0], np.cumsum(changes)])
+    return numbers

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planefold.core.errors import ParameterError, show
-from planefold.core.records import Record
+from planefold.core.records import Record, counted
 from planefold.networks.affine import Floats
 from planefold.reading.tables.formulas import formula, number
 from planefold.reading.tables.inhabited import patterns_of, unpacked
@@ -101,12 +101,12 @@ class MergedPlanes(Record):
         worst = ", ".join(map(number, self.max_difference.tolist()))
         planes = "1 plane stands" if len(self) == 1 else f"{len(self)} planes stand"
         lines = [
-            f"{planes} for {self.reading.n_regions:,} regions: R2 {_not_quite_one(self.r2)}{same}; "
+            f"{planes} for {counted(self.reading.n_regions, 'region')}: R2 {_not_quite_one(self.r2)}{same}; "
             f"differences at most {worst}, on average {', '.join(map(number, self.mean_difference.tolist()))}; "
             f"cosine of the coefficients {self.cosine:.2f}"
         ]
         for i, count in enumerate(self.counts.tolist()):
-            lines.append(f"plane {i + 1}: {count:,} rows ({100 * count / n_rows:.1f} %)")
+            lines.append(f"plane {i + 1}: {counted(count, 'row')} ({100 * count / n_rows:.1f} %)")
             shown = range(min(len(self.reading.output_names), MAX_OUTPUTS))
             lines += [f"  {self.formula(i, output=output, max_terms=MAX_TERMS)}" for output in shown]
         return "\n".join(lines)
@@ -148,7 +148,7 @@ def merged(
     ----------
     reading : Reading
     n_planes : int, optional
-        So many planes, fitted to the network's outputs.
+        So many planes, fitted to the network's outputs; fewer where the regions have fewer different ones.
     tolerance : float, optional
         Or: let regions join a neighbour as long as its plane is nowhere further than this from the network on their
         rows, in units of the outputs. The planes are then some that the network has, and as many as it takes.
@@ -192,14 +192,14 @@ def merged(
             f"merging needs one of n_planes, tolerance and fidelity, and got {' and '.join(asked) or 'none'}",
             hint="merged(10) gives ten planes",
         )
-    if not 0 <= around < np.inf:
+    if not is_size(around):
         raise ParameterError(f"around={show(around)} must be a number of at least 0, in spreads")
     if tolerance is not None:
-        if not 0 <= tolerance < np.inf:
+        if not is_size(tolerance):
             raise ParameterError(f"tolerance={show(tolerance)} must be a number of at least 0")
         return _grown(reading, float(tolerance))
     if fidelity is not None:
-        if not 0 < fidelity <= 1:
+        if not is_size(fidelity) or not 0 < fidelity <= 1:
             raise ParameterError(f"fidelity={show(fidelity)} must be above 0 and at most 1")
         return _faithful(reading, float(fidelity), float(around), random_state)
     if isinstance(n_planes, bool) or not isinstance(n_planes, int | np.integer) or n_planes < 1:
@@ -207,8 +207,14 @@ def merged(
     return _clustered(reading, min(int(n_planes), len(reading)), float(around), random_state)
 
 
+def is_size(value: Any) -> bool:
+    """Tell whether a value is a finite number of at least 0."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= float(value) < np.inf
+
+
 def _clustered(reading: Reading, n_planes: int, around: float, random_state: Any) -> MergedPlanes:
-    return _finished(reading, *fit_planes(reading, n_planes, around, random_state))
+    # No more than there are: the same plane twice says nothing.
+    return _finished(reading, *fit_planes(reading, min(n_planes, reading.n_formulas), around, random_state))
 
 
 def _faithful(reading: Reading, fidelity: float, around: float, random_state: Any) -> MergedPlanes:

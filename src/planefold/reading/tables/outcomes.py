@@ -12,7 +12,6 @@ from planefold.core.errors import DataError, ParameterError, did_you_mean, liste
 from planefold.core.records import Record
 from planefold.data.targets import ClassTarget, class_target, read_target, to_numbers
 from planefold.networks.affine import Floats, PiecewiseLinearNet
-from planefold.reading.tables.columns import decision_offsets
 
 Ints = npt.NDArray[np.int64]
 _WORDS = {"logistic": "logit of {}", "softmax": "logit of {}", "exp": "log of {}"}
@@ -100,7 +99,7 @@ def outcome(model: Any, net: PiecewiseLinearNet, output: Any, y: Any = None) -> 
     Parameters
     ----------
     model : any
-        Whose network it is: an estimator knows its labels and its threshold.
+        Whose network it is: an estimator knows its labels.
     net : PiecewiseLinearNet
     output : None, str, int, or a pair of these
         None for all outputs; of classes a pair for the logit of the one less that of the other.
@@ -112,7 +111,7 @@ def outcome(model: Any, net: PiecewiseLinearNet, output: Any, y: Any = None) -> 
     names: tuple[str, ...]
     places = tuple(range(n_outputs))
     words = _WORDS.get(net.link, "{}")
-    offsets = decision_offsets(model, net)
+    offsets = np.array(net.offsets)
     several = isinstance(output, tuple | list)
     # The same number added to all logits changes no probability: read them about their mean.
     matrix = np.eye(n_outputs) - (1 / n_outputs if net.link == "softmax" else 0.0)
@@ -120,6 +119,8 @@ def outcome(model: Any, net: PiecewiseLinearNet, output: Any, y: Any = None) -> 
         if len(output) != 2:
             raise ParameterError(f"output={show(output)} must be one output, or a pair of two")
         one, other = (place_of_output(name, plain) for name in output)
+        if one == other:
+            raise ParameterError(f"output={show(output)} is one output twice", hint="name two different ones")
         places = (one,)
         matrix = (np.eye(n_outputs)[one] - np.eye(n_outputs)[other])[:, None]
         names = (f"{words.format(plain[one])} against {plain[other]}",)

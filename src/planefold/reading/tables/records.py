@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from planefold.core.errors import ParameterError
 from planefold.core.records import Record
 from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
 from planefold.reading.certificate import Certificate
 from planefold.reading.tables.columns import Columns
 from planefold.reading.tables.formulas import formula, number
-from planefold.reading.tables.inhabited import Bytes, unpacked
+from planefold.reading.tables.inhabited import Bytes, alike, unpacked
 from planefold.reading.tables.outcomes import Ints, Outcome, place_of_output
 
 if TYPE_CHECKING:
@@ -186,6 +187,13 @@ class Reading(Record):
         """How many activation regions the rows lie in."""
         return len(self.counts)
 
+    @cached_property
+    def n_formulas(self) -> int:
+        """How many different linear models the planes are: regions between which nothing bends have the same one."""
+        levels = self.intercepts + self.coefs @ self.reference
+        maps = np.concatenate([self.coefs * self.scales, levels[:, :, None]], axis=2)
+        return int(alike(maps.reshape(len(maps), -1)).max()) + 1
+
     @property
     def output_names(self) -> tuple[str, ...]:
         """What the outputs are called in formulas, before the link."""
@@ -227,6 +235,8 @@ class Reading(Record):
 
     def coverage(self, k: int = 10) -> float:
         """Return the share of the rows that the ``k`` largest planes hold."""
+        if k < 0:
+            raise ParameterError(f"k={k} is no number of planes", hint="give 0 or more")
         return float(self.counts[:k].sum() / self.n_rows)
 
     def _mean_of(self, values: Floats) -> Floats:
@@ -270,7 +280,7 @@ class Reading(Record):
         max_terms : int, optional
             Only so many terms, those that move most over the spread of their columns.
         """
-        i = self._checked(i)
+        i, output = self._checked(i), place_of_output(output, self.outcome.keys)
         coef, intercept = self.coefs[i, output], float(self.intercepts[i, output])
         return formula(self.output_names[output], coef, intercept, self.columns, self.scales, max_terms)
 
@@ -352,14 +362,22 @@ class Reading(Record):
     def _few(self) -> MergedPlanes:
         return self.merged(min(5, self.n_regions))
 
+    def where(self) -> str:
+        """Say how many planes the rows lie on."""
+        rows = "1 row lies" if self.n_rows == 1 else f"{self.n_rows:,} rows lie"
+        if self.n_regions == 1:
+            return f"{rows} on one plane"
+        few = self.n_formulas < len(self)
+        formulas = f", with {self.n_formulas:,} different formula{'s' * (self.n_formulas > 1)}" if few else ""
+        return f"{rows} on {self.n_regions:,} planes (activation regions){formulas}"
+
     def __str__(self) -> str:
         k = min(10, self.n_regions)
         lines = [
             self.net.description,
-            f"{self.n_rows:,} rows lie on {self.n_regions:,} planes (activation regions); the {k} largest hold "
-            f"{100 * self.coverage(k):.1f} % of the rows"
+            f"{self.where()}; the {k} largest hold {100 * self.coverage(k):.1f} % of the rows"
             if self.n_regions > 1
-            else f"{self.n_rows:,} rows lie on one plane: the model is linear for all of them",
+            else f"{self.where()}: the model is linear for all of them",
         ]
         if self.n_regions > k and self.coverage(k) < MANY:
             lines += ["", "Hardly two rows share a plane. A few planes that stand for many:", "", str(self._few), ""]
@@ -391,6 +409,7 @@ class Reading(Record):
             "classes": [str(label) for label in self.outcome.classes],
             "n_rows": self.n_rows,
             "n_regions": self.n_regions,
+            "n_formulas": self.n_formulas,
             "coverage": {str(k): self.coverage(k) for k in (1, 10, 100)},
             "planes": planes,
             "exact": self.certificate.exact,
