@@ -158,6 +158,19 @@ class LayerBuilder(Builder):
         shift = None if bias is None else np.tile(np.repeat(np.asarray(bias, np.float64), after), before)
         return self.affine(value, whole, shift, shape)
 
+    def product(self, first: Value | Floats, second: Value | Floats, *, what: str = "a layer") -> Value:
+        """Multiply matrices as NumPy's ``@`` does; one of the two is a constant of one or two axes."""
+        if isinstance(first, Value):
+            matrix: Floats = np.asarray(second)
+            found = self.along_axis(first, matrix[:, None] if matrix.ndim == 1 else matrix, -1, what=what)
+            return self.reshaped(found, found.shape[:-1]) if matrix.ndim == 1 else found
+        assert isinstance(second, Value)
+        axis = max(0, len(second.shape) - 2)
+        found = self.along_axis(second, (first[None] if first.ndim == 1 else first).T, axis, what=what)
+        if first.ndim == 1:
+            return self.reshaped(found, (*found.shape[:axis], *found.shape[axis + 1 :]))
+        return found
+
     def averaged(self, value: Value, axes: Lengths, *, keepdims: bool, is_sum: bool = False) -> Value:
         """Return means, or sums, over some axes."""
         for axis in axes:

@@ -15,7 +15,7 @@ from planefold.networks.affine import Floats, Fold, PiecewiseLinearNet, Signs
 from planefold.networks.matrices import Matrix, entrywise, is_sparse
 from planefold.robustness.domains import Domain
 
-__all__ = ["BoxBounds", "Domain", "linear_bounds", "steepness"]
+__all__ = ["BoxBounds", "Domain", "linear_bounds", "steepness", "unit_length"]
 
 ROWS_AT_ONCE = 8192  # of a back-substitution: what is multiplied stays in the cache
 
@@ -62,17 +62,39 @@ class BoxBounds(Record):
         """Where each unit is in the whole box: +1 not left of its crease, -1 not right of it, 0 on both sides."""
         return np.where(self.lower >= 0, 1, np.where(self.upper <= 0, -1, 0)).astype(np.int8)
 
-    def below_units(
-        self, boxes: npt.NDArray[np.int64], units: npt.NDArray[np.int64], factors: Floats
+    def inequalities(self, decided: Signs) -> tuple[Floats, Floats]:
+        """Return functions that are 0 or less where units are on the sides given.
+
+        Parameters
+        ----------
+        decided : int8 ndarray of shape (n_boxes, n_units)
+            -1 and +1; 0 for units that are not asked for.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_boxes, n_rows, n_inputs)
+        sides : ndarray of shape (n_boxes, n_rows)
+            ``rows @ x + sides``, with rows of length 1, and of zeros where a box has fewer.
+        """
+        boxes, units = np.nonzero(decided)
+        counts = np.bincount(boxes, minlength=len(decided))
+        places = np.arange(boxes.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows = np.zeros((len(decided), int(counts.max(initial=0)), self.net.n_inputs))
+        sides = np.zeros(rows.shape[:2])
+        rows[boxes, places], sides[boxes, places] = self.inequalities_of(boxes, units, decided[boxes, units])
+        return rows, sides
+
+    def inequalities_of(
+        self, boxes: npt.NDArray[np.int64], units: npt.NDArray[np.int64], sides: Signs
     ) -> tuple[Floats, Floats]:
-        """Return coefs (n_pairs, n_inputs) and intercepts of functions below ``factor * sum of a unit`` in a box."""
+        """Return the same for single units in single boxes: arrays of shape (n_pairs, n_inputs) and (n_pairs,)."""
         coefs, intercepts = np.empty((len(boxes), self.net.n_inputs)), np.empty(len(boxes))
         for number, start, stop in self.net.folds:
             mine = (units >= start) & (units < stop)
             if mine.any():
-                there = boxes[mine], units[mine] - start, factors[mine]
+                there = boxes[mine], units[mine] - start, -sides[mine].astype(np.float64)
                 coefs[mine], intercepts[mine] = _back(self.net, number, *there, self.relaxed)
-        return coefs, intercepts
+        return unit_length(coefs, intercepts)
 
     def bent_at(self, points: Floats) -> BoxBounds:
         """Return the same with other lines: those that are exact, of each fold's flat side, at one point for each box.
@@ -219,6 +241,13 @@ def _of_outputs(net: PiecewiseLinearNet, n_boxes: int, relaxed: dict[int, _Relax
     coefs, intercepts = _back(net, len(net.nodes) - 1, boxes, outputs, np.ones(boxes.size), relaxed)
     shape = (n_boxes, net.n_outputs)
     return coefs.reshape(*shape, net.n_inputs), intercepts.reshape(shape)
+
+
+def unit_length(coefs: Floats, intercepts: Floats) -> tuple[Floats, Floats]:
+    """Scale functions to gradients of length 1; a constant, which has none, says nothing and becomes 0."""
+    sizes = np.sqrt(np.einsum("ij,ij->i", coefs, coefs))
+    scale = np.where(sizes > 1e-13 * abs(intercepts), sizes, np.inf)
+    return coefs / scale[:, None], intercepts / scale
 
 
 def steepness(net: PiecewiseLinearNet, signs: Signs) -> Floats:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
 from planefold.robustness.attacks import Norm, length, push_across
-from planefold.robustness.bounds import BoxBounds, linear_bounds
+from planefold.robustness.bounds import BoxBounds, linear_bounds, unit_length
 from planefold.robustness.domains import Domain
 from planefold.robustness.projection import SLACK, Found, nearest_in_region, polish
 
@@ -167,7 +167,7 @@ class _Tree:
             if gap[unit] <= 1e-12 * abs(gap).max():  # what lacks are the decided units' own bounds: tell more units
                 unit = int(np.where(undecided, widths[place], -math.inf).argmax())
             n_kept = new_rows.shape[1] + 1  # the new lines, and the margin's old one
-            more, more_sides = _of_units(bent, np.full(2, place), np.full(2, unit), SIDES)
+            more, more_sides = bent.inequalities_of(np.full(2, place), np.full(2, unit), SIDES)
             for number, side in enumerate(SIDES):
                 low, high, split = bounds.lower[place].copy(), bounds.upper[place].copy(), node.decided.copy()
                 (high if side < 0 else low)[unit] = 0.0
@@ -207,32 +207,11 @@ class _Tree:
 
 
 def _inequalities(bounds: BoxBounds, rivals: npt.NDArray[np.int64], decided: Signs) -> tuple[Floats, Floats]:
-    """Return functions that are 0 or less at the border's points in each node: of the margin, then of decided units.
-
-    Arrays of shape (n_nodes, n_rows, n_inputs) and (n_nodes, n_rows), of gradients of length 1; zeros where a node has
-    fewer.
-    """
+    """Return functions that are 0 or less at the border's points in each node: of the margin, then of decided units."""
     each = np.arange(len(rivals))
-    boxes, units = np.nonzero(decided)
-    counts = np.bincount(boxes, minlength=len(each))
-    places = 1 + np.arange(boxes.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows = np.zeros((len(each), 1 + int(counts.max()), bounds.net.n_inputs))
-    sides = np.zeros(rows.shape[:2])
-    rows[:, 0], sides[:, 0] = _unit_length(bounds.coefs[each, rivals], bounds.intercepts[each, rivals])
-    rows[boxes, places], sides[boxes, places] = _of_units(bounds, boxes, units, decided[boxes, units])
-    return rows, sides
-
-
-def _of_units(
-    bounds: BoxBounds, boxes: npt.NDArray[np.int64], units: npt.NDArray[np.int64], side: Signs
-) -> tuple[Floats, Floats]:
-    return _unit_length(*bounds.below_units(boxes, units, -side.astype(np.float64)))
-
-
-def _unit_length(coefs: Floats, intercepts: Floats) -> tuple[Floats, Floats]:
-    sizes = length(coefs, "l2")
-    scale = np.where(sizes > 1e-13 * abs(intercepts), sizes, np.inf)  # a constant says nothing: it becomes 0
-    return coefs / scale[:, None], intercepts / scale
+    margin, constant = unit_length(bounds.coefs[each, rivals], bounds.intercepts[each, rivals])
+    rows, sides = bounds.inequalities(decided)
+    return np.concatenate([margin[:, None], rows], axis=1), np.concatenate([constant[:, None], sides], axis=1)
 
 
 def _padded(parts: list[Floats]) -> Floats:

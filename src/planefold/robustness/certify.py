@@ -24,7 +24,7 @@ from planefold.robustness.walk import walk
 NORMS = ("l2", "linf", "l1")
 METHODS = ("auto", "branch", "walk", "milp")
 EXACT = 1e-9  # of the distance: what rounding leaves between the two bounds
-HEAD_START = 0.1  # of the time, for branch and bound over units before an integer program takes over
+HEAD_START = 0.3  # of the time, for branch and bound over units before an integer program takes over
 N_RADII = 16  # that are tried at once for a first lower bound
 
 
@@ -111,7 +111,7 @@ def distance(
     method : {"auto", "branch", "walk", "milp"}
         "branch" is branch and bound over units. "walk" (through linear regions) finds l2 distances and "milp"
         (mixed-integer linear programs) the other two, independently of it. "auto" takes "branch", for linf and l1
-        "milp" where a tenth of the time was not enough, and "walk" first where no border was met.
+        "milp" where three tenths of the time were not enough, and "walk" first where no border was met.
     within : float
         Stop as soon as the distance is known to be larger than this, or known not to be.
     random_state : int

@@ -6,14 +6,14 @@ import heapq
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
 from planefold.networks.affine import Floats, PiecewiseLinearNet, Signs
-from planefold.robustness.bounds import BoxBounds, linear_bounds
+from planefold.robustness.bounds import linear_bounds
 from planefold.robustness.domains import Domain
 
 NODES_AT_ONCE = 24
@@ -84,7 +84,6 @@ def search_units(
 class _Tree:
     def __init__(self, net: PiecewiseLinearNet, low: Floats, high: Floats, is_unsafe: Checked, safe: float) -> None:
         self.net, self.low, self.high, self.is_unsafe, self.safe = net, low, high, is_unsafe, safe
-        self.middle, self.half = (low + high) / 2, (high - low) / 2
         none = np.zeros(net.n_units, dtype=np.int8)
         self.heap = [_Node(bound=-math.inf, known=none, decided=none)]
         self.proved = math.inf
@@ -107,7 +106,15 @@ class _Tree:
         bounds = linear_bounds(self.net, domain, np.array([node.known for node in nodes]))
         row = bounds.output_lower.argmax(axis=1)
         decided = np.array([node.decided for node in nodes])
-        least, size, points = self._ascend(bounds, row, decided)
+        rows, sides = bounds.inequalities(decided)
+        each = np.arange(n)
+        coefs, intercepts = bounds.coefs[each, row], bounds.intercepts[each, row]
+        found = replace(domain, rows=rows, sides=sides).ascend(coefs, intercepts, each, N_ASCENTS)
+        least, points = found.least, found.points
+        # How large what was added up is, which is what rounding is a share of.
+        steep = abs(coefs) + np.matmul(found.weights[:, None], abs(rows))[:, 0]
+        size = abs(intercepts) + (found.weights * abs(sides)).sum(axis=1)
+        size += steep @ np.maximum(abs(self.low), abs(self.high))
         least = np.maximum(least, bounds.output_lower.max(axis=1))
         done = bounds.is_empty | (least > self.safe * size)
         self.proved = min(self.proved, float(least[done & ~bounds.is_empty].min(initial=math.inf)))
@@ -136,39 +143,6 @@ class _Tree:
                 known[unit] = split[unit] = side
                 heapq.heappush(self.heap, _Node(bound=max(node.bound, float(least[place])), known=known, decided=split))
         return None
-
-    def _ascend(self, bounds: BoxBounds, row: npt.NDArray[np.int64], decided: Signs) -> tuple[Floats, Floats, Floats]:
-        """Return bounds with the best multipliers found, the sizes of their terms, and the corners they are met at."""
-        n, rows = len(row), np.arange(len(row))
-        boxes, units = np.nonzero(decided)
-        coefs, intercepts = bounds.below_units(boxes, units, -decided[boxes, units].astype(np.float64))
-        number = np.concatenate([np.arange(count) for count in np.bincount(boxes, minlength=n)]).astype(np.int64)
-        most = int(number.max(initial=-1)) + 1
-        # Functions that are 0 or less where the units have their signs; a box with fewer has zeros.
-        A, a = np.zeros((n, most, self.net.n_inputs)), np.zeros((n, most))
-        scale = np.maximum(np.sqrt(np.einsum("ij,ij->i", coefs, coefs)), 1e-300)
-        A[boxes, number], a[boxes, number] = coefs / scale[:, None], intercepts / scale
-        c, c0 = bounds.coefs[rows, row], bounds.intercepts[rows, row]
-        weights = np.zeros((n, most))
-        unit_step = np.sqrt(np.einsum("ij,ij->i", c, c))[:, None]
-        best, best_size, best_points = np.full(n, -math.inf), np.ones(n), np.tile(self.middle, (n, 1))
-        largest = np.maximum(abs(self.low), abs(self.high))
-        for step in range(N_ASCENTS if most else 1):
-            total = c + np.einsum("bk,bkd->bd", weights, A)
-            constant = c0 + (weights * a).sum(axis=1)
-            points = self.middle - np.sign(total) * self.half
-            found = constant + total @ self.middle - abs(total) @ self.half
-            better = found > best
-            best = np.where(better, found, best)
-            size = (
-                abs(c0) + (weights * abs(a)).sum(axis=1) + (abs(c) + np.einsum("bk,bkd->bd", weights, abs(A))) @ largest
-            )
-            best_size = np.where(better, size, best_size)
-            best_points = np.where(better[:, None], points, best_points)
-            slope = a + np.einsum("bkd,bd->bk", A, points)
-            slope /= np.maximum(abs(slope).max(axis=1, keepdims=True, initial=0.0), 1e-300)
-            weights = np.maximum(weights + 0.5 * unit_step / math.sqrt(step + 1) * slope, 0.0)
-        return best, best_size, best_points
 
     def _leaf(self, signs: Signs) -> Floats | None:
         """Decide a region as a whole, by a linear program: the least of the set's largest excess."""

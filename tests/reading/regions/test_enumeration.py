@@ -121,7 +121,7 @@ def test_linear_pieces_are_regions_merged(nets):
     assert (found.n_regions, found.n_pieces) == (4, 1)
     kept = nets.from_layers([(coef, np.array([0.3, 0.1, -0.1])), (np.ones((3, 1)), np.zeros(1))])
     assert (regions(kept, (-1, 1)).n_regions, regions(kept, (-1, 1)).n_pieces) == (4, 4)
-    assert "4 activation regions, 1 linear pieces" in str(found)
+    assert "4 activation regions, 1 linear piece " in str(found)
 
 
 def test_limits_are_honest(nets):

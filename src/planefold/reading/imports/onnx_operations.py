@@ -65,14 +65,7 @@ def _multiplied(operation: Operation, first: Any, second: Any) -> Any:
         matrix = matrix[0]
     if matrix.ndim > 2:
         raise operation.refusal("multiplies by a stack of matrices, which is not read")
-    if isinstance(first, Value):
-        found = builder.along_axis(first, matrix[:, None] if matrix.ndim == 1 else matrix, -1, what=what)
-        return builder.reshaped(found, found.shape[:-1]) if matrix.ndim == 1 else found
-    axis = max(0, len(second.shape) - 2)
-    found = builder.along_axis(second, (matrix[None] if matrix.ndim == 1 else matrix).T, axis, what=what)
-    if matrix.ndim == 1:
-        return builder.reshaped(found, (*found.shape[:axis], *found.shape[axis + 1 :]))
-    return found
+    return builder.product(*((first, matrix) if isinstance(first, Value) else (matrix, second)), what=what)
 
 
 def _matrix_product(operation: Operation) -> Any:

@@ -101,15 +101,8 @@ def _product(call: Call, first: Any, second: Any) -> Value:
     """Multiply matrices, one of which depends on the input."""
     if isinstance(first, Value) and isinstance(second, Value):
         raise refusal(call, "multiplies two matrices that both depend on the input: that is not piecewise linear")
-    if isinstance(first, Value):
-        matrix, axis = as_array(second), len(first.shape) - 1
-        flat = matrix[:, None] if matrix.ndim == 1 else matrix
-        found = call.builder.along_axis(first, flat, axis, what=call.here)
-        return call.builder.reshaped(found, found.shape[:-1]) if matrix.ndim == 1 else found
-    matrix = as_array(first)
-    flat = matrix[None] if matrix.ndim == 1 else matrix
-    found = call.builder.along_axis(second, flat.T, 0, what=call.here)
-    return call.builder.reshaped(found, found.shape[1:]) if matrix.ndim == 1 else found
+    first, second = (part if isinstance(part, Value) else as_array(part) for part in (first, second))
+    return call.builder.product(first, second, what=call.here)
 
 
 def _matrix_product(call: Call) -> Value:
