@@ -185,3 +185,15 @@ def test_degenerate_networks_are_divided_too(kind, seed, n_outputs):
         outputs = np.take_along_axis(outputs, np.repeat(border.class_pairs, 2, axis=0), axis=1)
         outputs = outputs[:, :1] - outputs[:, 1:]
     assert np.abs(outputs).max(initial=0.0) <= 1e-9 * size
+
+
+def test_a_model_in_the_place_of_planes_is_refused_with_what_to_do(initialised):
+    net = initialised(2, 4, 1)
+    for ask in (boundary, class_regions, lambda given: contours(given, 0.0)):
+        with pytest.raises(ParameterError, match=r"planefold\.reading\.planes"):
+            ask(net)
+
+
+def test_planes_say_how_many_there_could_be(initialised):
+    found = planes(initialised(2, 4, 1), ((-1, 1), (-1, 1)))
+    assert found.bounds.zaslavsky == 11 >= found.n_regions

@@ -18,6 +18,7 @@ from planefold.reading.boxes.local_systems import Ints, LocalSystems, as_box
 from planefold.reading.boxes.regions import Region, region
 from planefold.reading.boxes.subdivision import BoxComplex, NotGenericError, subdivide
 from planefold.reading.boxes.walk import Walk, walk
+from planefold.reading.capacity import Bounds, bounds
 from planefold.reading.certificate import SAFE_GAP, Certificate
 from planefold.reading.models import from_model
 from planefold.reading.slices.chains import connected
@@ -95,6 +96,11 @@ class Regions(Record):
     method: str
     expected: float
     certificate: Certificate
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """How many regions the network could have at most."""
+        return bounds(self.net)
 
     @property
     def n_regions(self) -> int:

@@ -15,7 +15,7 @@ from planefold.reading.certificate import TOLERANCE
 from planefold.reading.choices import check_output
 from planefold.reading.slices.chains import polylines_of
 from planefold.reading.slices.cuts import LEFT, RIGHT
-from planefold.reading.slices.records import Planes
+from planefold.reading.slices.records import Planes, check_planes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -63,6 +63,7 @@ def contours(planes: Planes, levels: float | Iterable[float], output: int = 0) -
     ParameterError
         If there is no such output, or a level is not finite.
     """
+    check_planes(planes)
     values = [levels] if isinstance(levels, int | float | np.number) else list(levels)
     for level in values:
         if not isinstance(level, int | float | np.number) or not math.isfinite(level):

@@ -13,7 +13,7 @@ from planefold.core.records import Record
 from planefold.networks.affine import Floats, Fold, Ints, Node, PiecewiseLinearNet
 from planefold.reading.slices.cuts import Subdivision
 from planefold.reading.slices.plane_cuts import subdivide
-from planefold.reading.slices.records import Planes
+from planefold.reading.slices.records import Planes, check_planes
 from planefold.reading.slices.restrictions import Restriction
 
 
@@ -33,6 +33,7 @@ class Decided(Record):
     @classmethod
     def of(cls, planes: Planes, threshold: float | None) -> Decided:
         """Cut where an output is at its offset, or where one output exceeds the largest of those before it."""
+        check_planes(planes)
         offsets = offsets_of(planes.net, threshold)
         subdivision = subdivide(
             Restriction(

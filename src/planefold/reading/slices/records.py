@@ -12,6 +12,7 @@ import numpy.typing as npt
 from planefold.core.errors import ParameterError, show
 from planefold.core.records import Record, counted
 from planefold.networks.affine import Floats, Ints, Signs
+from planefold.reading.capacity import Bounds, bounds
 from planefold.reading.certificate import Certificate
 from planefold.reading.choices import check_output
 from planefold.reading.slices.chains import connected
@@ -92,6 +93,11 @@ class Planes(View):
     def n_regions(self) -> int:
         """How many activation regions there are: sets of points where the same units are active."""
         return self.subdivision.n_regions
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """How many regions the network could have on a plane at most, and how many are to be expected."""
+        return bounds(self.net)
 
     @property
     def vertices(self) -> Floats:
@@ -315,3 +321,12 @@ class Planes(View):
             "units": {str(u): self.net.unit_name(u) for u in np.unique(self.edge_units[edges]).tolist() if u >= 0},
             "certificate": str(self.certificate),
         }
+
+
+def check_planes(given: object) -> None:
+    """Refuse anything but planes: a model has to be cut in some window before."""
+    if not isinstance(given, Planes):
+        raise ParameterError(
+            f"a {type(given).__name__} is no part of a plane that was cut into regions",
+            hint="planefold.reading.planes(model, window) cuts one",
+        )
