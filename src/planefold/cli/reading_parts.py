@@ -198,7 +198,7 @@ def _in_a_box(model: Model, asked: Mapping[str, Any]) -> Part:
     ]
     left = limit - (time.monotonic() - started)
     if expected <= FEW_REGIONS and left > 0:
-        count = count_regions(model.net, model.box, limit=asked["max_regions"] or MOST_REGIONS, time_limit=left)
+        count = count_regions(model.net, model.box, max_regions=asked["max_regions"] or MOST_REGIONS, time_limit=left)
         data["regions"] = {
             "n_regions": count.n_regions,
             "complete": count.complete,

@@ -127,7 +127,7 @@ def test_linear_pieces_are_regions_merged(nets):
 def test_limits_are_honest(nets):
     net = nets.initialised(3, 12, 12, 1)
     whole = regions(net, (-1, 1))
-    part = regions(net, (-1, 1), limit=50)
+    part = regions(net, (-1, 1), max_regions=50)
     assert (part.n_regions, part.complete, part.method) == (50, False, "walk")
     assert keys(part) < keys(whole)
     assert not part.certificate.exact
@@ -140,14 +140,14 @@ def test_limits_are_honest(nets):
     assert not counted.complete
     assert counted.n_regions <= whole.n_regions
     assert str(counted).startswith("at least")
-    assert count_regions(net, (-1, 1), limit=50).n_regions <= whole.n_regions
+    assert count_regions(net, (-1, 1), max_regions=50).n_regions <= whole.n_regions
     with pytest.raises(ParameterError, match="activation regions in the box"):
-        regions(net, (-1, 1), limit=whole.n_regions - 1, method="subdivision")
+        regions(net, (-1, 1), max_regions=whole.n_regions - 1, method="subdivision")
 
 
 def test_many_inputs_are_walked(nets):
     net = nets.initialised(12, 10, 1)
-    found = regions(net, (-1, 1), limit=40)
+    found = regions(net, (-1, 1), max_regions=40)
     assert (found.n_regions, found.method) == (40, "walk")
     assert np.array_equal(net.patterns(found.witnesses), found.patterns)
 
@@ -156,8 +156,8 @@ def test_what_cannot_be_done_is_refused(nets):
     net = nets.initialised(2, 4, 1)
     with pytest.raises(ParameterError, match="method='wlk'"):
         count_regions(net, (-1, 1), method="wlk")
-    with pytest.raises(ParameterError, match="limit=0"):
-        regions(net, (-1, 1), limit=0)
+    with pytest.raises(ParameterError, match="max_regions=0"):
+        regions(net, (-1, 1), max_regions=0)
     with pytest.raises(ParameterError, match="time_limit=-1"):
         regions(net, (-1, 1), time_limit=-1)
     with pytest.raises(ParameterError, match="general position"):

@@ -151,7 +151,7 @@ def regions(
     model: Any,
     box: Any,
     *,
-    limit: int = 100_000,
+    max_regions: int = 100_000,
     time_limit: float | None = None,
     method: str = "auto",
 ) -> Regions:
@@ -162,7 +162,7 @@ def regions(
     model : estimator, PiecewiseLinearNet or whatever ``from_model`` reads
     box : (lower, upper)
         Numbers, or arrays of one for each input.
-    limit : int
+    max_regions : int
         How many regions to find at most.
     time_limit : float, optional
         Seconds after which what has been found is returned.
@@ -187,17 +187,17 @@ def regions(
     The number of regions grows with the number of units to the power of the number of inputs. What random lines let
     expect is known within milliseconds and is in the result as ``expected``.
     """
-    task = _Task(model, box, limit=limit, time_limit=time_limit, method=method)
+    task = _Task(model, box, max_regions=max_regions, time_limit=time_limit, method=method)
     found = task.complex_of()
     if found is not None and found.finished:
         n_cells = found.n_cells()
-        if n_cells <= limit:
+        if n_cells <= max_regions:
             return _of_complex(task, found)
         if method == "subdivision":
             raise ParameterError(
                 f"there are {n_cells:,} activation regions in the box",
-                details=f"limit={limit:,}",
-                hint=f"give limit={n_cells}, or count_regions, which lists none of them",
+                details=f"max_regions={max_regions:,}",
+                hint=f"give max_regions={n_cells}, or count_regions, which lists none of them",
             )
     if found is not None and method == "subdivision":
         raise ParameterError(
@@ -209,7 +209,7 @@ def regions(
 
 
 def count_regions(
-    model: Any, box: Any, *, limit: int = 1_000_000, time_limit: float | None = None, method: str = "auto"
+    model: Any, box: Any, *, max_regions: int = 1_000_000, time_limit: float | None = None, method: str = "auto"
 ) -> RegionCount:
     r"""Count the activation regions of a network in a box, without building any.
 
@@ -217,7 +217,7 @@ def count_regions(
     ----------
     model, box, method
         As in :func:`regions`.
-    limit : int
+    max_regions : int
         How many to count, roughly; a bit more may be found.
     time_limit : float, optional
         Seconds after which "at least so many" is returned.
@@ -248,9 +248,9 @@ def count_regions(
     >>> count_regions(net, (-1, 1)).n_regions
     8
     """
-    task = _Task(model, box, limit=limit, time_limit=time_limit, method=method)
+    task = _Task(model, box, max_regions=max_regions, time_limit=time_limit, method=method)
     if method == "auto" and task.net.n_inputs == 2 and time_limit is None:
-        return _in_window(task, limit)
+        return _in_window(task, max_regions)
     found = task.complex_of()
     if found is not None:
         return RegionCount(
@@ -270,18 +270,18 @@ def count_regions(
     )
 
 
-def _in_window(task: _Task, limit: int) -> RegionCount:
+def _in_window(task: _Task, max_regions: int) -> RegionCount:
     """Count as a window of the plane, which is faster, and where more than two creases may cross in one point.
 
     As everywhere in boxes, creases that differ by no more than rounding are one.
     """
     lower, upper = task.box
     counted = count_in_window(
-        task.net, ((lower[0], upper[0]), (lower[1], upper[1])), max_regions=limit, on_limit="stop", snap=True
+        task.net, ((lower[0], upper[0]), (lower[1], upper[1])), max_regions=max_regions, on_limit="stop", snap=True
     )
     return RegionCount(
         n_regions=counted.n_regions,
-        complete=counted.n_regions <= limit,
+        complete=counted.n_regions <= max_regions,
         method="window",
         expected=task.expected,
         certificate=counted.certificate,
@@ -291,16 +291,16 @@ def _in_window(task: _Task, limit: int) -> RegionCount:
 class _Task:
     """What is asked for, checked, and what can be expected."""
 
-    def __init__(self, model: Any, box: Any, *, limit: int, time_limit: float | None, method: str) -> None:
+    def __init__(self, model: Any, box: Any, *, max_regions: int, time_limit: float | None, method: str) -> None:
         if method not in METHODS:
             raise unknown_choice("method", method, METHODS)
-        if limit < 1:
-            raise ParameterError(f"limit={show(limit)} must be at least 1")
+        if max_regions < 1:
+            raise ParameterError(f"max_regions={show(max_regions)} must be at least 1")
         if time_limit is not None and not time_limit > 0:
             raise ParameterError(f"time_limit={show(time_limit)} must be positive, or None")
         self.net = from_model(model)
         self.box = as_box(box, self.net.n_inputs)
-        self.limit, self.method = limit, method
+        self.max_regions, self.method = max_regions, method
         self.deadline = None if time_limit is None else time.monotonic() + time_limit
         self.expected = count_along_lines(self.net, self.box, n_lines=64).expected_regions
 
@@ -310,7 +310,7 @@ class _Task:
         if self.method == "walk" or (self.method == "auto" and d > SUBDIVISION_UP_TO):
             return None
         # About as many corners as the limit allows: measured are 1 for each region in 2 dimensions, up to 13 in 8.
-        wanted = self.limit * 2 ** (d / 2)
+        wanted = self.max_regions * 2 ** (d / 2)
         # A corner has d coordinates and d creases, a fold's sums, and about d / 2 + 2 edges of d - 1 creases.
         widest = max((stop - start for _, start, stop in self.net.folds), default=0)
         room = BYTES_AT_MOST // (10 * d + 8 + 8 * widest + (d / 2 + 2) * (2 * d + 16))
@@ -341,9 +341,9 @@ class _Task:
         return walk(
             LocalSystems(self.net),
             start,
-            limit=self.limit,
+            limit=self.max_regions,
             deadline=self.deadline,
-            expected=min(self.limit, math.ceil(min(self.expected, 1e15))),
+            expected=min(self.max_regions, math.ceil(min(self.expected, 1e15))),
         )
 
 
