@@ -223,7 +223,8 @@ def main() -> int:
     results: dict[str, Any] = {"machine": facts}
     fine = True
     if "cancer" in options.only:
-        results["cancer"], agree = cancer(*((2, 1) if options.quick else (12, 2)), min(options.time_limit, SECONDS_A_ROW))
+        n_rows, n_runs = (2, 1) if options.quick else (12, 2)
+        results["cancer"], agree = cancer(n_rows, n_runs, min(options.time_limit, SECONDS_A_ROW))
         show_cancer(results["cancer"])
         fine &= agree
     for part, problems in (("coav", coav), ("acasxu", acasxu)):
