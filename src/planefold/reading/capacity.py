@@ -123,11 +123,7 @@ class Bounds:
         ----------
         Hanin and Rolnick, "Deep ReLU Networks Have Surprisingly Few Activation Patterns", NeurIPS 2019, theorem 5.
         """
-        d, n = self.n_inputs, self.n_units
-        if n == 0:
-            return 1.0
-        logarithm = n * math.log(2) if n < d else d * math.log(constant * n) - math.lgamma(d + 1)
-        return math.exp(logarithm) * volume if logarithm < 700 else math.inf
+        return 1.0 if self.n_units == 0 else expected_per_volume(self.n_inputs, self.n_units, constant) * volume
 
     def __str__(self) -> str:
         lines = [f"{self.n_inputs} inputs, layers of {', '.join(map(str, self.widths)) or 'no'} units"]
@@ -332,3 +328,12 @@ def _written(number: int) -> str:
         return f"{number:,}"
     digits = number.bit_length() * math.log10(2)
     return f"about 10^{digits:.0f}"
+
+
+def expected_per_volume(n_inputs: int, n_units: int, constant: float) -> float:
+    """Evaluate the formula of :meth:`Bounds.expected` for a window of volume 1; infinite beyond float64."""
+    if n_units < n_inputs:
+        logarithm = n_units * math.log(2)
+    else:
+        logarithm = n_inputs * math.log(constant * n_units) - math.lgamma(n_inputs + 1)
+    return math.exp(logarithm) if logarithm < 700 else math.inf

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 # Sums below this share of the unit's largest are taken for 0. Rounding leaves about 1e-15, and genuine sums were never
 # seen below 1e-9.
 TOLERANCE = 1e-12
-# Between what was taken for 0 and what was not must lie this factor; else the signs near it are decided in rationals.
+# Between what was taken for 0 and what was not must lie this factor; else the signs near it are decided in rationals
+# (lines), or the reading says that it is not exact (boxes). Slices decide every sign near 0 in rationals.
 SAFE_GAP = 100.0
 
 

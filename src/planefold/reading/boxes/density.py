@@ -13,6 +13,7 @@ from planefold.core.errors import ParameterError, show
 from planefold.core.records import Record
 from planefold.networks.affine import Floats
 from planefold.reading.boxes.local_systems import Ints, as_box
+from planefold.reading.capacity import expected_per_volume
 from planefold.reading.certificate import Certificate
 from planefold.reading.models import from_model
 from planefold.reading.segments.cuts import cut
@@ -161,7 +162,7 @@ def expected_density(model: Any, *, constant: float = 1.0) -> float:
     Hanin and Rolnick, "Deep ReLU Networks Have Surprisingly Few Activation Patterns", NeurIPS 2019, prove that at
     initialisation the expected number of activation regions in a cube, divided by the cube's volume, is at most
 
-    .. math:: (T N)^{n_{in}} / n_{in}! \qquad (N \ge n_{in}),
+    .. math:: (T N)^{n_{in}} / n_{in}! \qquad (N \ge n_{in}; 2^N \text{ for fewer units}),
 
     whatever the depth, for cubes that are not too small, biases that are drawn from a bounded density and weights that
     keep gradients bounded. A network's own count is :func:`planefold.reading.count_regions`; what is to be
@@ -182,4 +183,4 @@ def expected_density(model: Any, *, constant: float = 1.0) -> float:
         n_inputs, n_units = net.n_inputs, int(np.count_nonzero(net.depths() > 0))
     if n_units < 1 or n_inputs < 1:
         raise ParameterError(f"a network of {n_inputs} inputs and {n_units} hidden units has no regions to expect")
-    return math.exp(n_inputs * math.log(constant * n_units) - math.lgamma(n_inputs + 1))
+    return expected_per_volume(n_inputs, n_units, constant)
