@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -30,8 +32,15 @@ class Epoch:
     val_loss : float or None
         Loss of the held-out rows at the end of the epoch (dropout off). With several members, each is
         judged on its own held-out rows and the mean is given.
+    val_se : float or None
+        Standard error of ``val_loss`` over the held-out rows.
     val_score : float or None
         Accuracy (classification) or R^2 (regression) of the same rows.
+    train_eval : float or None
+        Loss of up to ``Run.n_eval`` training rows at the end of the epoch, dropout off: what may be compared with
+        ``val_loss``. Not measured in every epoch.
+    train_se, train_score : float or None
+        Standard error of ``train_eval`` over its rows, and their accuracy or R^2.
     learning_rate : float
         The rate of the epoch's last step.
     seconds : float
@@ -44,6 +53,8 @@ class Epoch:
     dead_share, saturated_share : tuple of float
         Per hidden layer, share of the units that are zero (relu) on every probe row, and share of those (tanh,
         logistic) whose slope is below a twentieth of its greatest on nine probe rows of ten.
+    duplicate_share : tuple of float
+        Per hidden layer, share of the units whose incoming weights are equal to those of another unit.
 
     Notes
     -----
@@ -66,6 +77,11 @@ class Epoch:
     activation_std: tuple[float, ...] = ()
     dead_share: tuple[float, ...] = ()
     saturated_share: tuple[float, ...] = ()
+    duplicate_share: tuple[float, ...] = ()
+    val_se: float | None = None
+    train_eval: float | None = None
+    train_se: float | None = None
+    train_score: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +113,26 @@ class Run:
         Weights that are exactly 0 at the end, as an L1 penalty makes them.
     trivial_loss : float or None
         Loss of always predicting the training mean or the training shares of the classes.
+    trivial_val_loss : float or None
+        Loss of the same prediction on the held-out rows.
+    val_rows : float16 array of shape (n_epochs, n_rows) or None
+        Losses of up to 512 held-out rows, the same ones in every epoch; row ``i`` belongs to ``epochs[i]``.
+    n_eval : int
+        Training rows behind ``train_eval``.
+    settings : mapping
+        How it was trained, by the names of the estimator's parameters: ``learning_rate_init``, ``alpha``,
+        ``hidden_layer_sizes``, ...
+    facts : mapping of str to number or list of numbers
+        What the network was given, as far as it is known. ``input_scale_ratio``: largest over smallest robust
+        deviation of the numeric inputs; ``input_scale``: the largest; ``input_offset``: largest absolute median in
+        deviations; ``target_scale``, ``target_offset``: the same of a numeric target (standard deviation, absolute
+        mean in deviations); ``class_counts``: training rows of each class; ``class_recall``, ``class_support``:
+        share of the held-out rows of each class that the kept weights find, and their number;
+        ``targets_outside``: share of the targets outside of what the output can give; ``sums_to_one``: share of
+        the rows whose inputs of a cross-entropy are probabilities already; ``lowest_loss``: the lowest loss of a
+        row.
+    recording_seconds : float
+        Time that measuring for the doctor took, in seconds; part of ``seconds``.
     """
 
     epochs: tuple[Epoch, ...] = field(repr=False)
@@ -114,6 +150,12 @@ class Run:
     n_parameters: int
     n_zero_weights: int = 0
     trivial_loss: float | None = None
+    trivial_val_loss: float | None = None
+    val_rows: np.ndarray[Any, np.dtype[np.float16]] | None = field(default=None, repr=False, compare=False)
+    n_eval: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    recording_seconds: float = 0.0
 
     @property
     def n_epochs(self) -> int:
@@ -142,6 +184,7 @@ class Run:
     def to_lines(self) -> Iterator[str]:
         """Write the run as JSON lines: one of the whole, then one an epoch."""
         whole = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "epochs"}
+        whole["val_rows"] = None if self.val_rows is None else _pack(self.val_rows)
         yield json.dumps(whole)
         for epoch in self.epochs:
             yield json.dumps({f.name: getattr(epoch, f.name) for f in fields(epoch)})
@@ -150,7 +193,22 @@ class Run:
     def from_lines(cls, lines: Iterable[str]) -> Run:
         """Read what :meth:`to_lines` wrote."""
         whole, *epochs = (json.loads(line) for line in lines if line.strip())
+        if whole.get("val_rows") is not None:
+            whole["val_rows"] = _unpack(whole["val_rows"])
         return cls(epochs=tuple(Epoch(**{k: _read(k, v) for k, v in epoch.items()}) for epoch in epochs), **whole)
+
+
+def _pack(rows: np.ndarray[Any, np.dtype[np.float16]]) -> list[Any]:
+    """Write an array as its shape and its compressed bytes in base64."""
+    packed = zlib.compress(np.ascontiguousarray(rows, dtype="<f2").tobytes())
+    return [*rows.shape, base64.b64encode(packed).decode("ascii")]
+
+
+def _unpack(packed: list[Any]) -> np.ndarray[Any, np.dtype[np.float16]]:
+    n_epochs, n_rows, text = packed
+    n_bytes = 2 * int(n_epochs) * int(n_rows)
+    raw = zlib.decompressobj().decompress(base64.b64decode(text), n_bytes)  # no more than the shape says
+    return np.frombuffer(raw, dtype="<f2").reshape(int(n_epochs), int(n_rows)).astype(np.float16)
 
 
 def _read(name: str, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The checks. Each is one function of a run (and the table's schema): a finding, or None.
+"""The checks of learning curves (LC...). Each is one function of a case: a finding, or None.
 
 Losses are judged as shares of the learnable range: from the loss of always predicting the mean or the
 shares of the classes, down to the lowest loss that this run has reached.
@@ -6,12 +6,12 @@ shares of the classes, down to the lowest loss that this run has reached.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from planefold.doctor.finding import Finding
+from planefold.doctor.case import Case
+from planefold.doctor.check import NotApplicableError, check
+from planefold.doctor.finding import Action, Finding
 from planefold.engine.run import Run
 
 # Shares of the learnable range, chosen on 690 labelled real runs; `pytest -s tests/doctor/test_labelled_runs.py`
@@ -19,44 +19,49 @@ from planefold.engine.run import Run
 RISE, FALL, GAIN = 0.055, 0.03, 0.035
 SKILL = 0.10  # a share of the trivial loss, as the learnable range is not known where nothing was learned
 NOISE = 2.0  # a change counts from so many times the noise of the curve
-ROWS_A_COLUMN = 5
 
 Curve = NDArray[np.float64]
 
 
-def check_diverged(run: Run, schema: Any = None) -> Finding | None:
+@check("LC901", "diverged", silences=("LC101", "LC201", "LC301", "LC401"))
+def check_diverged(case: Case) -> Finding | None:
     """Report a loss that became infinite or not a number, so that training ended early."""
+    run = _run(case)
     if run.stopped_because != "diverged":
         return None
     return Finding(
-        code="LC901",
-        title="diverged",
         severity="error",
         what=f"the loss became {_broken_loss(run)} in epoch {run.epochs[-1].epoch}"
         + (f"; the weights of epoch {run.best_epoch} were kept" if run.restored_best else ""),
         why="The steps were so long that each made things worse.",
-        try_="learning_rate_init ten times lower; preprocess='auto' if the columns are on different scales",
+        advice=(
+            Action(
+                words="learning_rate_init ten times lower; preprocess='auto' if the columns are on different scales"
+            ),
+        ),
         evidence={"epoch": run.epochs[-1].epoch},
     )
 
 
-def check_interrupted(run: Run, schema: Any = None) -> Finding | None:
+@check("LC902", "interrupted", silences=("LC301", "LC401"))
+def check_interrupted(case: Case) -> Finding | None:
     """Report a training that somebody stopped: its end says nothing about where it would have gone."""
+    run = _run(case)
     if run.stopped_because != "interrupted":
         return None
     return Finding(
-        code="LC902",
-        title="interrupted",
         severity="info",
         what=f"the training was stopped by hand after {run.n_epochs} epochs",
         why="It may have gone on improving.",
-        try_="if the loss was still falling: fit again, or warm_start=True to go on from here",
+        advice=(Action(words="if the loss was still falling: fit again, or warm_start=True to go on from here"),),
         evidence={"epochs": run.n_epochs},
     )
 
 
-def check_never_learned(run: Run, schema: Any = None) -> Finding | None:
+@check("LC201", "hardly learned", silences=("LC301",))
+def check_never_learned(case: Case) -> Finding | None:
     """Report a run whose loss is hardly below that of always predicting the mean or the shares of the classes."""
+    run = _run(case)
     loss = _best_loss(run)
     if loss is None or not run.trivial_loss:
         return None
@@ -64,23 +69,27 @@ def check_never_learned(run: Run, schema: Any = None) -> Finding | None:
     if skill >= SKILL:
         return None
     return Finding(
-        code="LC201",
-        title="hardly learned",
         severity="warning",
         what=f"the loss is {max(skill, 0):.0%} below that of always predicting the same",
         why="Either the columns say little about the target, or the training could not find it.",
-        try_="see whether gradient boosting does better on the same rows (the report says); if so, "
-        "a higher learning_rate_init or more units; if not, other columns",
+        advice=(
+            Action(
+                words="see whether gradient boosting does better on the same rows (the report says); if so, "
+                "a higher learning_rate_init or more units; if not, other columns"
+            ),
+        ),
         evidence={"skill": skill, "trivial_loss": run.trivial_loss, "loss": loss},
     )
 
 
-def check_overfit(run: Run, schema: Any = None) -> Finding | None:
+@check("LC101", "overfit", silences=("LC201", "LC301"))
+def check_overfit(case: Case) -> Finding | None:
     """Report a validation loss that rose after its minimum while the training loss fell.
 
     A run that kept the weights of its best epoch has repaired this: the finding is then for information,
     unless what was kept is hardly better than always predicting the same.
     """
+    run = _run(case)
     val, train = _curve(run, "val_loss"), _curve(run, "train_loss")
     if val is None or train is None or len(train) < 4:
         return None
@@ -105,38 +114,42 @@ def check_overfit(run: Run, schema: Any = None) -> Finding | None:
         severity, try_ = "warning", "other columns, or more rows: what these say holds for the training rows alone"
         why += " What was kept is hardly better than always predicting the same."
     return Finding(
-        code="LC101",
-        title="overfit",
         severity=severity,
         what=what + ("; the weights of the best epoch were kept" if run.restored_best else ""),
         why=why,
-        try_=try_,
+        advice=(Action(words=try_),),
         evidence={"turning_epoch": turning, "rise": float(rise), "learnable_range": float(reach)},
     )
 
 
-def check_start_kept(run: Run, schema: Any = None) -> Finding | None:
+@check("LC401", "the start was best", silences=("LC101", "LC301"))
+def check_start_kept(case: Case) -> Finding | None:
     """Report a run that kept the weights it started from: no epoch was clearly better on the held-out rows.
 
     With ``skip="linear"`` the start is the linear solution, and this says that the table shows nothing beyond it.
     """
+    run = _run(case)
     loss = _best_loss(run)
     kept_start = run.restored_best and run.best_epoch == 0 and run.n_epochs > 0
     if not kept_start or loss is None or not run.trivial_loss or 1 - loss / run.trivial_loss < SKILL:
         return None
     return Finding(
-        code="LC401",
-        title="the start was best",
         severity="info",
         what=f"none of {run.n_epochs} epochs was clearly better on the held-out rows than the start, which was kept",
         why="If the start is the linear solution (skip='linear'), these rows show nothing beyond it.",
-        try_="more rows, if there are any; otherwise a linear model says as much, and is easier to explain",
+        advice=(
+            Action(
+                words="more rows, if there are any; otherwise a linear model says as much, and is easier to explain"
+            ),
+        ),
         evidence={"epochs": run.n_epochs, "loss": loss},
     )
 
 
-def check_still_improving(run: Run, schema: Any = None) -> Finding | None:
+@check("LC301", "still improving")
+def check_still_improving(case: Case) -> Finding | None:
     """Report a loss that was still falling when the epochs ran out."""
+    run = _run(case)
     if run.stopped_because != "max_iter":
         return None
     losses = _curve(run, "val_loss", start=False)
@@ -150,50 +163,18 @@ def check_still_improving(run: Run, schema: Any = None) -> Finding | None:
     if gain < max(GAIN * reach, NOISE * noise):
         return None
     return Finding(
-        code="LC301",
-        title="still improving",
         severity="warning",
         what=f"the last {len(tail)} of {len(losses)} epochs still lowered the loss by {gain:.3g}",
         why="The training ended before it was done.",
-        try_=f"max_iter={3 * len(losses)}, or learning_rate_init three times higher",
+        advice=(Action(words=f"max_iter={3 * len(losses)}, or learning_rate_init three times higher"),),
         evidence={"gain": gain, "learnable_range": reach},
     )
 
 
-def check_few_rows(run: Run, schema: Any = None) -> Finding | None:
-    """Report a table with hardly more rows than columns."""
-    if schema is None:
-        return None
-    n_columns = sum(column.kind != "drop" for column in schema.columns)
-    if run.n_train >= ROWS_A_COLUMN * n_columns:
-        return None
-    return Finding(
-        code="DA101",
-        title="few rows",
-        severity="warning",
-        what=f"{run.n_train} rows to learn from for {n_columns} columns",
-        why="With so few rows, many columns fit the target by chance.",
-        try_="leave out columns that cannot matter, or get more rows",
-        evidence={"rows": run.n_train, "columns": n_columns},
-    )
-
-
-def check_dropped_columns(run: Run, schema: Any = None) -> Finding | None:
-    """Tell which columns of the table the network does not see, and why."""
-    dropped = [column for column in schema.columns if column.kind == "drop"] if schema is not None else []
-    if not dropped:
-        return None
-    names = ", ".join(f"{column.name} ({column.why})" for column in dropped[:5])
-    more = f" and {len(dropped) - 5} more" if len(dropped) > 5 else ""
-    return Finding(
-        code="DA201",
-        title="columns left out",
-        severity="info",
-        what=f"{len(dropped)} of {len(schema.columns)} columns are not used: {names}{more}",
-        why="A network cannot learn from ids, constants or free text as they are.",
-        try_=f"preprocess=TableEncoder(types={{{dropped[0].name!r}: 'category'}}) if one should be used",
-        evidence={"dropped": len(dropped)},
-    )
+def _run(case: Case) -> Run:
+    if case.run is None:
+        raise NotApplicableError("nothing is known about the run")
+    return case.run
 
 
 def _curve(run: Run, name: str, *, start: bool = True) -> Curve | None:

@@ -1,0 +1,1 @@
+"""The checks of gradients, steps and units (GR...). Each is one function of a case: a finding, or None."""

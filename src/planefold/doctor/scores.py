@@ -1,0 +1,1 @@
+"""The checks of the predictions (SC...). Each is one function of a case: a finding, or None."""
