@@ -51,8 +51,9 @@ class Epoch:
     activation_mean, activation_std : tuple of float
         Per hidden layer, mean and standard deviation of its activations over units and probe rows.
     dead_share, saturated_share : tuple of float
-        Per hidden layer, share of the units that are zero (relu) on every probe row, and share of those (tanh,
-        logistic) whose slope is below a twentieth of its greatest on nine probe rows of ten.
+        Per hidden layer, share of the units that are zero (relu) on every probe row, and share of the activations
+        over units and probe rows that are beyond 0.98 in size (tanh), below 0.02 or above 0.98 (logistic). See
+        :mod:`planefold.engine.probes`.
     duplicate_share : tuple of float
         Per hidden layer, share of the units whose incoming weights are equal to those of another unit.
 

@@ -25,6 +25,7 @@ from planefold.core.progress import ProgressBar
 from planefold.data.encoder import TableEncoder
 from planefold.data.sketch import sketch
 from planefold.data.splits import folds, split_rows
+from planefold.doctor.live import Watchdog
 from planefold.engine.devices import find_device
 from planefold.engine.linear_start import LinearStart
 from planefold.engine.loop import Memory, train
@@ -124,6 +125,7 @@ class BaseMLP(Instruments, BaseEstimator):  # type: ignore[misc]
         find_device(self.device)
         with self._unchanged_on_failure():
             random_state = check_random_state(self.random_state)
+            self._began = random_state.get_state()
             learn, judge, judged = self._set_out(X, y, sample_weight, validation_data, groups, random_state)
             self._memory = Memory(n_seen=self.t_)
             self._train(learn, judged, random_state, self.max_iter)
@@ -236,15 +238,17 @@ class BaseMLP(Instruments, BaseEstimator):  # type: ignore[misc]
     ) -> tuple[Rows, Rows | None]:
         """Return what to learn from and what to judge by."""
         held_out = self.early_stopping and self.solver != "lbfgs" and validation_data is None
-        judge = None
+        judge, self._held_out, self._n_rows = None, None, len(y)
         if held_out and self.n_members == 1:
             some, others = self._split(y, groups, random_state)
+            self._held_out = others
             if not again:
                 self._learn_scale(y[some])
             learn = self._prepare(pick(rows, some), y[some], pick(weights, some), fit=not again)
             judge = self._prepare(pick(rows, others), y[others], pick(weights, others), dtype=learn.dtype)
         elif held_out:
             parts = self._folds(y, groups, random_state)
+            self._held_out = np.flatnonzero(parts == 0)  # what the first member holds out
             data = self._prepare(rows, y, weights, fit=not again, folds=parts)
             learn, judge = windows(data, parts, self.n_members)
         else:
@@ -416,11 +420,15 @@ class BaseMLP(Instruments, BaseEstimator):  # type: ignore[misc]
             )
         self.net_.to(device)
         self._memory.to(device)
+        watchdog = Watchdog(
+            trivial_loss=self._objective.trivial_loss(rows.y, rows.weights), max_iter=plan.max_iter,
+            learning_rate=plan.learning_rate_init,
+        )  # fmt: skip
         with ProgressBar(plan.max_iter, "training", enabled=False if once or self.verbose else None) as bar:
             try:
                 self.run_: Run = train(
                     self.net_, rows, self._objective, plan, random_state=random_state, validation=validation,
-                    score=self._score, callbacks=list(self._watchers(bar)), memory=self._memory,
+                    score=self._score, callbacks=list(self._watchers(bar, watchdog)), memory=self._memory,
                 )  # fmt: skip
             finally:
                 self.net_.to("cpu")
@@ -428,12 +436,18 @@ class BaseMLP(Instruments, BaseEstimator):  # type: ignore[misc]
         self._remember_run(self._memory)
         self._warn_about_end(plan.max_iter, once=once)
 
-    def _watchers(self, bar: ProgressBar) -> Iterator[Callable[[Epoch], object]]:
+    def _watchers(self, bar: ProgressBar, watchdog: Watchdog) -> Iterator[Callable[[Epoch], object]]:
         def show_progress(epoch: Epoch) -> None:
             words = f"loss {epoch.objective:.4g}"
             bar.update(epoch.epoch, words if epoch.val_loss is None else f"{words}, validation {epoch.val_loss:.4g}")
 
+        def warn(epoch: Epoch) -> None:
+            said = watchdog(epoch)
+            if said is not None:
+                warnings.warn(f"Training: {said}", ConvergenceWarning, stacklevel=2)
+
         yield show_progress
+        yield warn
         if self.verbose:
             yield _print_epoch
         yield from self.callbacks or ()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from planefold.calculus import GradientReport
-from planefold.data.encoder import TableEncoder
 from planefold.engine.devices import find_device
 from planefold.engine.rate_finder import HIGH, LOW, N_STEPS, RateSweep, check_sweep, find_learning_rate
 from planefold.engine.run import Run
 from planefold.estimators.members import wide_coefs, wide_intercepts, wide_skip
 from planefold.networks.mlp import MLP
+
+if TYPE_CHECKING:
+    from planefold.doctor import Diagnosis
+    from planefold.estimators.advice import Retrial
 
 Array = npt.NDArray[Any]
 
@@ -84,19 +87,116 @@ class Instruments:
             raise AttributeError(f"this {type(self).__name__} has no weights before it is fitted")
         return self.net_
 
-    def diagnose(self) -> Any:
-        """Say what is wrong with the training or the data, and what to try.
+    def diagnose(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        groups: Any = None,
+        time: Any = None,
+        reference: bool = True,
+    ) -> Diagnosis:
+        """Say what is wrong with the training, the data or the predictions, and what to try.
+
+        Parameters
+        ----------
+        X, y : as in :meth:`fit`, optional
+            The rows that the model learned from. Without them only what :meth:`fit` recorded is looked at, which
+            takes milliseconds. With them the rows are scanned (leaks, duplicates, label noise, ...), and trees
+            learn from them, which tells a network that is too small from a target that is noisy; about a second.
+        validation_data : (X, y), optional
+            Rows that the model has not learned from: then the predictions are judged, too, and the rows are
+            compared with those of training.
+        groups, time : array-like of shape (n_samples,), optional
+            Which rows belong together, and when each was taken, as far as that is known.
+        reference : bool
+            Whether trees learn from the rows.
 
         Returns
         -------
         planefold.doctor.Diagnosis
             Prints as text; iterating gives the findings.
-        """
-        from planefold.doctor import diagnose
 
-        check_is_fitted(self, "run_")
-        schema = self.encoder_.schema_ if isinstance(self.encoder_, TableEncoder) else None
-        return diagnose(self.run_, schema=schema)
+        Raises
+        ------
+        DataError
+            If the rows or targets cannot be used.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from planefold import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier(max_iter=20, random_state=0).fit(X, y)
+        >>> model.diagnose().healthy
+        True
+        """
+        from planefold.doctor import diagnose_case
+        from planefold.estimators.examining import case_of
+
+        model: Any = self
+        return diagnose_case(
+            case_of(
+                model, X, y, validation_data=validation_data, groups=groups, time=time, reference=reference
+            )
+        )
+
+    def apply(self, finding: Any) -> Any:
+        """Return an unfitted copy with the parameters that a finding advises first.
+
+        Parameters
+        ----------
+        finding : planefold.doctor.Finding, or a Diagnosis
+            Of several findings, the first one whose advice is a parameter counts.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ParameterError
+            If no parameter does what is advised: more rows, say, or other columns.
+
+        Examples
+        --------
+        >>> from planefold import MLPRegressor
+        >>> from planefold.doctor import Action, Finding
+        >>> action = Action(words="a lower rate", parameters={"learning_rate_init": 0.001})
+        >>> finding = Finding(severity="warning", what="the loss jumps", why="Steps are too long.", advice=(action,))
+        >>> MLPRegressor().apply(finding)
+        MLPRegressor(learning_rate_init=0.001)
+        """
+        from planefold.estimators.advice import advised
+
+        model: Any = self
+        return advised(model, finding)
+
+    def retrain(self, finding: Any, X: Any, y: Any, sample_weight: Any = None, **how: Any) -> Retrial:
+        """Train a copy as a finding advises, and put both trainings side by side; this model stays as it is.
+
+        Parameters
+        ----------
+        finding : planefold.doctor.Finding, or a Diagnosis
+        X, y, sample_weight, **how
+            As they were given to :meth:`fit`: then the same rows are held out, and the comparison is fair.
+
+        Returns
+        -------
+        planefold.estimators.advice.Retrial
+            Prints as a table; ``.outcome`` is ``"better"``, ``"worse"`` or ``"no clear difference"``, and ``.model``
+            the new model.
+
+        Raises
+        ------
+        ParameterError
+            If no parameter does what is advised, or if there are no held-out rows to compare by.
+        """
+        from planefold.estimators.advice import retrain
+
+        model: Any = self
+        return retrain(model, finding, X, y, sample_weight, **how)
 
     def read(self, X: Any, y: Any = None, **options: Any) -> Any:
         """Read the planes that rows live in: each a linear model in the table's own columns and units.

@@ -1,0 +1,66 @@
+"""`Budget`: how much time measuring may take, kept by the measurements' own clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Budget:
+    """A share of the time since :meth:`begin` that measurements may take.
+
+    Measurements that must be made are made and counted; the others ask :meth:`allows` first. So what must be made
+    early in a short training is paid for by leaving out others later.
+
+    Parameters
+    ----------
+    share : float
+        0.025 lets one second in forty be spent. 0 allows nothing, infinity everything.
+    clock : function () -> float
+        Seconds from any start.
+
+    Attributes
+    ----------
+    spent : float
+        Seconds that measurements took so far.
+
+    Examples
+    --------
+    >>> now = 0.0
+    >>> budget = Budget(share=0.025, clock=lambda: now)
+    >>> with budget.spending():
+    ...     now = 1.0
+    >>> budget.spent, budget.allows()
+    (1.0, False)
+    >>> now = 60.0  # of which 1.5 may be spent
+    >>> budget.allows(0.4), budget.allows(0.6)
+    (True, False)
+    """
+
+    def __init__(self, share: float = 0.025, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.share, self.clock = share, clock
+        self.spent = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the clock, with nothing spent."""
+        self.spent, self._inside = 0.0, False
+        self._begun = self.clock()
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Time a measurement, also one that fails; within another it is part of that one."""
+        if self._inside:
+            yield
+            return
+        started, self._inside = self.clock(), True
+        try:
+            yield
+        finally:
+            self.spent += self.clock() - started
+            self._inside = False
+
+    def allows(self, expected: float = 0.0) -> bool:
+        """Tell whether a measurement that takes ``expected`` seconds keeps within the share of the time so far."""
+        return self.spent + expected <= self.share * (self.clock() - self._begun)
