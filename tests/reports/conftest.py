@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from planefold.doctor.finding import Finding
+from planefold.doctor import Action, Diagnosis, Finding
 from planefold.engine.run import Epoch, Run
 from planefold.reports import ReportData, evaluate
 
@@ -128,18 +129,21 @@ def make_report(case: dict[str, Any], **changes: Any) -> ReportData:
         },
         evaluation=evaluate(**case),
         run=make_run(),
-        findings=(
-            Finding(
-                code="LC101",
-                title="overfit",
-                severity="warning",
-                what="validation loss rose 74% after epoch 15",
-                why="the network learns rows by heart",
-                try_="max_epochs=15, or l2=1e-4",
+        diagnosis=Diagnosis(
+            findings=(
+                Finding(
+                    code="LC101",
+                    title="overfit",
+                    severity="warning",
+                    what="validation loss rose 74% after epoch 15",
+                    why="the network learns rows by heart",
+                    advice=(Action(words="stop earlier", parameters={"max_iter": 15}), Action(words="more rows")),
+                    confidence=0.93,
+                ),
+                Finding(code="DA203", title="missing", severity="info", what="holes", why="they are filled"),
             ),
-            Finding(
-                code="DA203", title="missing", severity="info", what="holes", why="they are filled", try_="look at them"
-            ),
+            verdict="overfit",
+            numbers={"gap_share": 0.31, "learned_share": 0.8},
         ),
         columns=(
             *columns(),
@@ -170,7 +174,9 @@ def make_hostile_report() -> ReportData:
         case[key] = np.where(case[key] == "yes", QUOTES, HOSTILE)
     case["classes"] = names
     case["baselines"] = {HOSTILE: (np.full(300, HOSTILE), np.full((300, 2), 0.5))}
-    bad = Finding(code=HOSTILE, title=QUOTES, severity=HOSTILE, what=HOSTILE, why=QUOTES, try_=THAI)
+    advice = (Action(words=THAI, parameters={QUOTES: HOSTILE}),)
+    bad = Finding(code=HOSTILE, title=QUOTES, severity=HOSTILE, what=HOSTILE, why=QUOTES, advice=advice)
+    codes = (HOSTILE, "DA1" + HOSTILE, "SC1" + QUOTES)
     column = {
         "name": HOSTILE,
         "kind": QUOTES,
@@ -186,7 +192,13 @@ def make_hostile_report() -> ReportData:
         target=QUOTES,
         model={"estimator": HOSTILE, "parameters": texts, "layers": [[HOSTILE, QUOTES]], "n_parameters": 3},
         run=make_run(objective=HOSTILE, solver=QUOTES, device=HOSTILE, stopped_because=HOSTILE),
-        findings=(bad, dataclasses.replace(bad, code="DA1" + HOSTILE)),
+        diagnosis=Diagnosis(
+            findings=tuple(dataclasses.replace(bad, code=code) for code in codes),
+            verdict=HOSTILE,
+            numbers={"gap_share": math.nan},
+        ),
+        retrial=((HOSTILE, QUOTES, THAI),),
+        retrial_outcome=HOSTILE,
         columns=(column, {**column, "name": QUOTES, "dropped": True}, {**column, "name": THAI}),
         notes=(HOSTILE, QUOTES, THAI, "zero\x00byte and half a pair \ud800"),
         rows={"train": 400, "test": 300, "how": HOSTILE},

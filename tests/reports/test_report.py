@@ -120,7 +120,7 @@ def test_the_page_holds_the_numbers_of_its_json(name, reports, pages):
         numbers += [column.get("minimum"), column.get("median"), column.get("maximum"), column["n_unique"]]
     missing = {value for value in numbers if value is not None} - page.values
     assert not missing
-    for said in (found["verdict"], *found["reasons"], twin["findings"][0]["try_"], *twin["notes"]):
+    for said in (found["verdict"], *found["reasons"], twin["diagnosis"]["findings"][0]["advice"][0]["words"], *twin["notes"]):
         assert said in " ".join(page.text.split())
 
 
@@ -198,7 +198,7 @@ def test_a_run_that_diverged_has_a_page(tmp_path, make):
 
 
 def test_a_model_that_was_not_judged_has_a_page(tmp_path, make):
-    data = make("report", make("binary"), evaluation=None, findings=(), columns=(), notes=(), rows={}, model={})
+    data = make("report", make("binary"), evaluation=None, diagnosis=None, columns=(), notes=(), rows={}, model={})
     page = Page(write_report(tmp_path / "alone.html", data).read_text("utf-8"))
     assert "Not judged" in page.text
 

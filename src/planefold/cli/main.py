@@ -28,6 +28,7 @@ COMMANDS = {
     "train": ("planefold.cli.train", "train"),
     "predict": ("planefold.cli.predict", "predict"),
     "report": ("planefold.cli.report", "report"),
+    "doctor": ("planefold.cli.doctor", "doctor"),
     "read": ("planefold.cli.read", "read"),
     "inspect": ("planefold.cli.inspect", "inspect"),
     "examples": ("planefold.cli.examples", "examples"),

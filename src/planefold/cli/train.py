@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ from planefold.core.errors import PlanefoldError, listed
 from planefold.engine.plan import SCHEDULES, SOLVERS
 
 if TYPE_CHECKING:
+    from planefold.doctor import Diagnosis
+    from planefold.estimators.advice import Retrial
     from planefold.reports import Evaluation
 
 
@@ -110,6 +113,7 @@ class InParts(click.Command):
     metavar="NUMBER",
     help="Probability from which the second class is predicted; f1, balanced_accuracy or matthews_corrcoef tunes it.",
 )
+@click.option("--fix", is_flag=True, help="Train again as the doctor advises, and keep the better of the two.")
 @click.option("--device", default="auto", metavar="NAME", help="cpu, cuda, ...")
 @click.option("--seed", type=int, default=0, metavar="N", help="The same number gives the same model.")
 @reading_options
@@ -144,13 +148,16 @@ def train(context: click.Context, /, data: Path, target: str | None, output: Pat
     if not as_json:
         notes(told)
         say(_described(job.model))
+    retrial = None
+    if options["fix"]:
+        job, retrial = _fix(job, target, as_json=as_json)
     job.model.save(output)
-    evaluation = _judge(job, data, target, output, report_path, context.find_root().obj)
-    result = _result(job, output, report_path, evaluation, notes=told, warned=warned)
+    judged = _judge(job, data, target, output, report_path, context.find_root().obj, retrial)
+    result = _result(job, output, report_path, judged, retrial, notes=told, warned=warned)
     if as_json:
         print_json(result)
     else:
-        _print_result(job, output, report_path, evaluation)
+        _print_result(output, report_path, judged, retrial)
     return 130 if job.model.run_.stopped_because == "interrupted" else 0
 
 
@@ -185,19 +192,46 @@ def _fit(job: Job, target: str) -> list[str]:
     return list(dict.fromkeys(messages))
 
 
+def _fix(job: Job, target: str, *, as_json: bool) -> tuple[Job, Retrial | None]:
+    """Train again as the doctor advises, and return the job with the better model, and both side by side."""
+    from planefold.estimators.advice import advice_in
+
+    X, y = job.part(job.learn)
+    groups = None if job.groups is None else job.groups[job.learn]
+    diagnosis = job.model.diagnose(X, y, groups=groups)
+    finding, action = advice_in(job.model, diagnosis.at_least("warning"))
+    if finding is None or job.model.run_.stopped_because == "interrupted":
+        if not as_json:
+            say("nothing to mend: no finding has advice that is a parameter")
+        return job, None
+    if not as_json:
+        say(in_flags(f"{finding.code} {finding.title}: trains again with {action}"))
+    retrial = job.model.retrain(finding, X, y, groups=groups)
+    retrial.model.target_name_ = target
+    return (replace(job, model=retrial.model) if retrial.gain > 0 else job), retrial
+
+
 def _judge(
-    job: Job, data: Path, target: str, output: Path, report_path: Path | None, arguments: list[str] | None
-) -> Evaluation:
-    """Judge the saved model by the rows that were kept, and write the report if it is wanted."""
-    from planefold.estimators.reporting import judge, report
+    job: Job,
+    data: Path,
+    target: str,
+    output: Path,
+    report_path: Path | None,
+    arguments: list[str] | None,
+    retrial: Retrial | None,
+) -> tuple[Evaluation, Diagnosis]:
+    """Judge the saved model by the rows that were kept, ask the doctor, and write the report if it is wanted."""
+    from planefold.estimators.reporting import diagnosed, judge, report
 
     learn, test, rows = job.part(job.learn), job.part(job.test), (job.test + 1).tolist()
     try:
+        diagnosis = diagnosed(job.model, *test, learn, groups=None if job.groups is None else job.groups[job.learn])
         if report_path is None:
-            return judge(job.model, *test, train=learn, rows=rows)
+            return judge(job.model, *test, train=learn, rows=rows), diagnosis
         written = report(
             job.model, report_path, *test, train=learn, rows=rows, title=f"{target} from {data.name}",
             how_split=job.how, reproduce=_reproduce(data, target, output, arguments), model_path=output,
+            diagnosis=diagnosis, retrial=retrial,
         )  # fmt: skip
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"the model is saved in {output}, it has not been judged") from None
@@ -205,7 +239,7 @@ def _judge(
         error.add_note(f"the model is saved in {output}")
         raise
     assert written.evaluation is not None
-    return written.evaluation
+    return written.evaluation, diagnosis
 
 
 def _reproduce(data: Path, target: str, output: Path, arguments: list[str] | None) -> dict[str, str]:
@@ -237,23 +271,37 @@ def _described(model: Any) -> str:
     return f"{members} {sizes}, {spec.n_parameters:,} parameters: {epochs} in {run.seconds:.1f} s on {run.device}{best}"
 
 
-def _print_result(job: Job, output: Path, report_path: Path | None, evaluation: Evaluation) -> None:
+def _print_result(
+    output: Path, report_path: Path | None, judged: tuple[Evaluation, Diagnosis], retrial: Retrial | None
+) -> None:
+    evaluation, diagnosis = judged
+    if retrial is not None:
+        for line in str(retrial).splitlines():
+            print_line(line)
+        print_line(f"kept: the {'second' if retrial.gain > 0 else 'first'} of the two")
     print_line(evaluation.verdict)
-    for finding in job.model.diagnose():
-        if finding.severity != "info":
-            print_line(f"{finding.code} {finding.title}: {finding.what}")
-            print_line(f"  try: {in_flags(finding.try_)}")
+    for finding in diagnosis.at_least("warning"):
+        print_line(f"{finding.code} {finding.title}: {finding.what}")
+        print_line(in_flags(f"  try: {'; or '.join(map(str, finding.advice)) or finding.try_}"))
     print_line(f"model:  {output}")
     if report_path is not None:
         print_line(f"report: {report_path}")
 
 
 def _result(
-    job: Job, output: Path, report_path: Path | None, evaluation: Evaluation, *, notes: list[str], warned: list[str]
+    job: Job,
+    output: Path,
+    report_path: Path | None,
+    judged: tuple[Evaluation, Diagnosis],
+    retrial: Retrial | None,
+    *,
+    notes: list[str],
+    warned: list[str],
 ) -> Any:
     from planefold.reports.plain import plain
 
     run = job.model.run_
+    evaluation, diagnosis = judged
     return plain(
         {
             "model": str(output),
@@ -264,7 +312,8 @@ def _result(
             "notes": notes,
             "warnings": warned,
             "evaluation": evaluation,
-            "findings": list(job.model.diagnose()),
+            "diagnosis": diagnosis.to_dict(),
+            "fix": None if retrial is None else _fixed(retrial),
             "run": {
                 "epochs": run.n_epochs,
                 "best_epoch": run.best_epoch,
@@ -274,3 +323,14 @@ def _result(
             },
         }
     )
+
+
+def _fixed(retrial: Retrial) -> dict[str, Any]:
+    return {
+        "code": retrial.finding.code,
+        "changed": {name: {"before": old, "after": new} for name, (old, new) in retrial.changed.items()},
+        "outcome": retrial.outcome,
+        "gain": retrial.gain,
+        "se": retrial.se,
+        "kept": "after" if retrial.gain > 0 else "before",
+    }

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from planefold.core.errors import DataError, ParameterError
+from planefold.core.records import counted
 from planefold.doctor.case import Case, Curves
 from planefold.doctor.catalogue import CHECKS
 from planefold.doctor.check import NotApplicableError
-from planefold.doctor.finding import Finding
+from planefold.doctor.finding import SEVERITIES, Finding
 from planefold.engine.run import Run
+
+if TYPE_CHECKING:
+    from planefold.doctor.scan import Scan
+
+GOOD, UNKNOWN = "good fit", "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +33,8 @@ class Diagnosis:
         What the learning curves show, in a word or two: the title of a finding such as ``"overfit"``, or
         ``"good fit"``; ``"unknown"`` where there are no curves, or too short ones.
     numbers : mapping of str to float
-        What was measured on the curves, whether or not anything is wrong.
+        What was measured on the curves, whether or not anything is wrong; see
+        :func:`planefold.doctor.measures.measure`.
     silenced : mapping of code to Finding
         True as well, but they would only repeat a finding, or advise the opposite.
     not_applicable : mapping of code to str
@@ -33,7 +42,7 @@ class Diagnosis:
     """
 
     findings: tuple[Finding, ...]
-    verdict: str = "unknown"
+    verdict: str = UNKNOWN
     numbers: Mapping[str, float] = field(default_factory=dict)
     silenced: Mapping[str, Finding] = field(default_factory=dict)
     not_applicable: Mapping[str, str] = field(default_factory=dict)
@@ -41,7 +50,22 @@ class Diagnosis:
     @property
     def healthy(self) -> bool:
         """Whether there is neither an error nor a warning."""
-        return all(finding.severity == "info" for finding in self.findings)
+        return not self.at_least("warning")
+
+    def at_least(self, severity: str) -> tuple[Finding, ...]:
+        """Return the findings that are as bad as that, or worse: ``"error"``, ``"warning"`` or ``"info"``."""
+        return tuple(f for f in self.findings if SEVERITIES.index(f.severity) <= SEVERITIES.index(severity))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as dicts, lists, numbers and text."""
+        return {
+            "verdict": self.verdict,
+            "healthy": self.healthy,
+            "numbers": dict(self.numbers),
+            "findings": [finding.to_dict() for finding in self.findings],
+            "silenced": {code: finding.to_dict() for code, finding in self.silenced.items()},
+            "not_applicable": dict(self.not_applicable),
+        }
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
@@ -53,33 +77,147 @@ class Diagnosis:
         return self.findings[index]
 
     def __str__(self) -> str:
-        if not self.findings:
-            return "Nothing is wrong that the checks know of: " + ", ".join(CHECKS)
-        return "\n".join(str(finding) for finding in self.findings)
+        n_done = len(CHECKS) - len(self.not_applicable)
+        counts = f"{counted(n_done, 'check')}, {len(self.not_applicable)} had too little to go by"
+        if self.findings:
+            lines = [f"{self._in_a_line()} ({counts})", *map(str, self.findings)]
+        else:
+            lines = [f"{self._in_a_line()}: nothing is wrong that the checks know of ({counts})"]
+        return "\n".join(lines)
+
+    def _in_a_line(self) -> str:
+        if self.verdict == UNKNOWN:
+            return "diagnosis"
+        gap = self.numbers.get("gap_share")
+        told = (
+            "" if gap is None else f", the gap between training and held-out rows is {gap:.0%} of what can be learned"
+        )
+        return f"learning curves: {self.verdict}{told}"
 
 
-def diagnose(run: Run, *, schema: Any = None) -> Diagnosis:
-    """Look for what is wrong with a training.
+def diagnose(
+    run: Run | None = None,
+    *,
+    data: Any = None,
+    target: Any = None,
+    validation: Any = None,
+    groups: Any = None,
+    time: Any = None,
+    log: Any = None,
+    schema: Any = None,
+) -> Diagnosis:
+    """Look for what is wrong with a training, with data, or in anyone's training log.
 
     Parameters
     ----------
-    run : Run
-        ``model.run_`` of a fitted estimator.
+    run : Run, optional
+        ``model.run_`` of a fitted estimator, or what a :class:`Watch` recorded of a torch module. A fitted estimator
+        knows more than its run: ``model.diagnose()``.
+    data : data frame, path of a CSV file, mapping of columns, or array-like of shape (n_samples, n_features), optional
+        Rows to learn from, to be scanned.
+    target : column name, or array-like of shape (n_samples,), optional
+        What is to be predicted from ``data``.
+    validation : like ``data``, or a pair (X, y), optional
+        Rows to judge by, with the same columns.
+    groups, time : column name, or array-like of shape (n_samples,), optional
+        Which rows of ``data`` belong together, and when each was taken.
+    log : path, data frame, or mapping of columns (``history.history`` of Keras), optional
+        A training log: CSV, JSON lines or TensorBoard's files, with any of the usual column names. A log of several
+        runs is diagnosed by the last one; :func:`planefold.doctor.read_log` gives all.
     schema : planefold.data.Schema, optional
-        What the columns of its table are, for the checks of the data.
+        What the columns of the run's table are.
 
     Returns
     -------
     Diagnosis
+
+    Raises
+    ------
+    ParameterError
+        If nothing was given, or a log beside a run.
+    DataError
+        If the data or the log cannot be used.
+
+    Examples
+    --------
+    >>> import planefold as pf
+    >>> history = {
+    ...     "loss": [1.0, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.08],
+    ...     "val_loss": [1.0, 0.7, 0.6, 0.6, 0.7, 0.8, 0.9, 1.0],
+    ... }
+    >>> pf.diagnose(log=history).verdict
+    'overfit'
     """
-    return diagnose_case(Case(run=run, curves=Curves.of_run(run), settings=run.settings, schema=schema))
+    if run is None and data is None and log is None:
+        raise ParameterError("there is nothing to diagnose", hint="give a run, data or log")
+    if run is not None and log is not None:
+        raise ParameterError("a run and a log cannot be diagnosed at once", hint="call diagnose twice")
+    if run is not None and not isinstance(run, Run):
+        raise ParameterError(
+            f"run is a {type(run).__name__} and no Run", hint="model.run_, or model.diagnose(), which knows more"
+        )
+    curves = None
+    if run is not None:
+        curves = Curves.of_run(run)
+    elif log is not None:
+        from planefold.doctor.logs import read_log
+
+        curves = read_log(log)[-1]
+    scan = None if data is None else scan_table(data, target, validation=validation, groups=groups, time=time)
+    settings = {} if run is None else run.settings
+    return diagnose_case(Case(run=run, curves=curves, settings=settings, scan=scan, schema=schema))
+
+
+def scan_table(data: Any, target: Any, *, validation: Any = None, groups: Any = None, time: Any = None) -> Scan:
+    """Read a table, take its target and other named columns out of it, and scan the rest."""
+    from planefold.data import read_table
+    from planefold.doctor.scan import scan
+
+    table = read_table(data)
+    named = {}
+    taken: list[str] = []
+    for what, given in (("target", target), ("groups", groups), ("time", time)):
+        is_name = isinstance(given, str)
+        named[what] = table[given] if is_name else given
+        if is_name:
+            taken.append(given)
+    X_val = y_val = None
+    if validation is not None:
+        is_table = isinstance(validation, str | os.PathLike) or not isinstance(validation, tuple)
+        if is_table and not isinstance(target, str):
+            raise ParameterError("the target of the validation rows is not known", hint="validation=(X_val, y_val)")
+        X_val, y_val = (read_table(validation), None) if is_table else (read_table(validation[0]), validation[1])
+        if is_table:
+            y_val = X_val[target]
+        X_val = X_val.drop([name for name in taken if name in X_val.names])
+        if set(X_val.names) != set(table.names) - set(taken):
+            different = sorted(set(X_val.names) ^ (set(table.names) - set(taken)))
+            raise DataError(
+                f"the validation rows have other columns: {', '.join(map(repr, different[:5]))}",
+                hint="both need the same columns",
+            )
+    kept = [name for name in taken if name != time]  # the time may well be an input
+    return scan(table.drop(kept), named["target"], X_val=X_val, y_val=y_val, groups=named["groups"], time=named["time"])
 
 
 def diagnose_case(case: Case) -> Diagnosis:
     """Run every check over a case."""
     found: dict[str, Finding] = {}
     not_applicable: dict[str, str] = {}
-    for code, check in CHECKS.items():
+    numbers: Mapping[str, float] = {}
+    checks = dict(CHECKS)
+    if case.curves is not None and case.run is None and case.curves.trivial_loss is None:
+        # Two bare curves: rules that need more would guess, a scorecard that was learned on such curves does better.
+        from planefold.doctor import scorecard
+
+        judged = scorecard.judge_bare(case.curves)
+        found, not_applicable, numbers = dict(judged.findings), dict(judged.not_applicable), judged.numbers
+        checks = {code: check for code, check in CHECKS.items() if not code.startswith("LC")}
+    elif case.curves is not None:
+        from planefold.doctor.measures import measure
+
+        numbers = measure(case.curves, case.reference)
+    for code, check in checks.items():
         try:
             finding = check(case)
         except NotApplicableError as why:
@@ -87,16 +225,18 @@ def diagnose_case(case: Case) -> Diagnosis:
             continue
         if finding is not None:
             found[code] = finding
+    found = {code: found[code] for code in CHECKS if code in found}
     loud, silenced = _silence(found)
     return Diagnosis(
         findings=tuple(sorted(loud.values(), key=lambda finding: finding.severity == "info")),
         verdict=_verdict(found, not_applicable),
+        numbers=numbers,
         silenced=silenced,
         not_applicable=not_applicable,
     )
 
 
-def _silence(found: dict[str, Finding]) -> tuple[dict[str, Finding], dict[str, Finding]]:
+def _silence(found: Mapping[str, Finding]) -> tuple[dict[str, Finding], dict[str, Finding]]:
     """Let each finding silence others, in order: what is silenced silences nothing itself."""
     loud: dict[str, Finding] = {}
     quiet: set[str] = set()
@@ -108,12 +248,13 @@ def _silence(found: dict[str, Finding]) -> tuple[dict[str, Finding], dict[str, F
     return loud, {code: finding for code, finding in found.items() if code not in loud}
 
 
-def _verdict(found: dict[str, Finding], not_applicable: dict[str, str]) -> str:
+def _verdict(found: Mapping[str, Finding], not_applicable: Mapping[str, str]) -> str:
     """Name what the curves show; what the checks of other things found changes nothing about it."""
     about_curves = {code: finding for code, finding in found.items() if code.startswith("LC")}
     loud, _ = _silence(about_curves)
     for finding in loud.values():
         if finding.severity != "info":
             return finding.title
-    judged = [code for code in CHECKS if code.startswith("LC") and code not in not_applicable]
-    return "good fit" if judged else "unknown"
+    # Of a run that somebody stopped, or that never changed its weights, the rest is not known.
+    judged = {code for code in CHECKS if code.startswith("LC") and code not in not_applicable}
+    return GOOD if judged > {"LC901", "LC902"} else UNKNOWN

@@ -1,4 +1,4 @@
-"""How much lower a curve would go if the training went on: a rough figure, by closed-form fits."""
+"""How much lower a curve would go if the training went on: a rough figure, by fits in closed form."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ Array = NDArray[np.float64]
 
 MIN_EPOCHS = 4
 SKIPPED = 0.3  # share of the epochs at the start that say nothing about the end
-POWERS = np.geomspace(0.1, 4.0, 14)
-DECAYS = np.geomspace(0.05, 2.0, 14)  # time constants, as shares of the epochs
+FLOOR = 0.1  # epochs with a smaller share of the highest learning rate add nothing to a fit
+POWERS = np.geomspace(0.1, 4.0, 14)[:, None]
+DECAYS = np.geomspace(0.05, 2.0, 14)[:, None]  # time constants, as shares of the whole time
 
 
-def promised_gain(losses: Array, further: float | None = None) -> float:
-    """Return by how much a curve would go on falling, from its last fitted value.
+def promised_gain(losses: Array, rates: Array | None = None) -> float:
+    """Return by how much a loss would go on falling in a training of twice the length.
 
     Parameters
     ----------
     losses : array of shape (n_epochs,)
         One finite loss an epoch, the state before training left out.
-    further : float, optional
-        So many more epochs; as many as there were by default.
+    rates : array of shape (n_epochs,), optional
+        Learning rate of each epoch.
 
     Returns
     -------
@@ -32,48 +33,75 @@ def promised_gain(losses: Array, further: float | None = None) -> float:
 
     Notes
     -----
-    The mean of two figures. The smaller of what a power law ``c + a t^-b`` and an exponential ``c + a exp(-t / d)``
-    promise, each fitted by least squares over the last 70 % of the epochs with ``a, c >= 0``: over a grid of ``b`` and
-    ``d`` the rest is linear. And the geometric continuation of the falls between the thirds of the last half.
+    Time is the sum of the learning rates: a tail that is flat since the rate went to zero has not converged, and a
+    training of twice the length would go as far again on that clock. Where the rate fell below a tenth of its highest,
+    the epochs after that are not fitted; what they gained is taken off.
+
+    The figure is the mean of two. The smaller of what a power law ``c + a t^-b`` and an exponential
+    ``c + a exp(-t / d)`` promise, each fitted by least squares over the last 70 % of the epochs with ``a, c >= 0``: over
+    a grid of ``b`` and ``d`` the rest is linear. And the geometric continuation of the falls between the thirds of the
+    last half. It orders trainings well, and is good for a yes or no; as a number it is rough.
     """
     n = len(losses)
     if n < MIN_EPOCHS:
         return math.nan
-    further = float(n) if further is None else further
-    first = min(int(SKIPPED * n), n - MIN_EPOCHS)
-    y = losses[first:]
-    t = np.arange(first + 1, n + 1, dtype=float)
-    ends = np.array([n, n + further])
-    power = _fitted_gain(y, t[None, :] ** -POWERS[:, None], ends[None, :] ** -POWERS[:, None])
-    decay = DECAYS[:, None] * n
-    exponential = _fitted_gain(y, np.exp((first - t)[None, :] / decay), np.exp((first - ends)[None, :] / decay))
-    return 0.5 * (min(power, exponential) + _geometric_gain(losses, further))
+    rates = _usable(rates, n)
+    time = np.cumsum(rates)
+    end = 2 * time[-1]
+    n_fitted = int(np.flatnonzero(rates > FLOOR)[-1]) + 1
+    n_fitted = n_fitted if n_fitted >= MIN_EPOCHS else n
+    y, t = losses[:n_fitted], time[:n_fitted]
+    later = float(y[-3:].mean() - losses[-max(n // 20, 1) :].mean()) if n_fitted < n else 0.0
+    gain = 0.5 * (_fitted_gain(y, t, end) + _geometric_gain(y, t, end))
+    return max(gain - max(later, 0.0), 0.0)
 
 
-def _fitted_gain(y: Array, shapes: Array, ends: Array) -> float:
+def _usable(rates: Array | None, n: int) -> Array:
+    """Return the learning rates as shares of the highest; all alike where they are not known."""
+    if rates is None or not np.isfinite(rates).all() or rates.min() < 0 or rates.max() <= 0:
+        return np.ones(n)
+    return rates / rates.max()
+
+
+def _fitted_gain(losses: Array, time: Array, end: float) -> float:
+    """Return the smaller of the two gains that a power law and an exponential promise."""
+    first = min(int(SKIPPED * len(losses)), len(losses) - MIN_EPOCHS)
+    y, t = losses[first:], time[first:]
+    t = np.maximum(t, 1e-6 * time[-1])  # a warm-up may begin at zero
+    ends = np.array([time[-1], end])
+    scale = DECAYS * time[-1]
+    power = _best_gain(y, (t / t[0]) ** -POWERS, (ends / t[0]) ** -POWERS)
+    exponential = _best_gain(y, np.exp((t[0] - t) / scale), np.exp((t[0] - ends) / scale))
+    return min(power, exponential)
+
+
+def _best_gain(y: Array, shapes: Array, ends: Array) -> float:
     """Fit ``c + a * shape`` with every shape, and return how far the best one falls between its two ends."""
-    centred = shapes - shapes.mean(axis=1, keepdims=True)
+    middle = shapes.mean(axis=1, keepdims=True)
+    centred = shapes - middle
     a = np.maximum(centred @ y, 0) / np.maximum((centred**2).sum(axis=1), 1e-300)
-    c = y.mean() - a * shapes.mean(axis=1)
-    through_zero = c < 0  # no loss of ours falls below 0
-    if y.min() >= 0 and through_zero.any():
-        a = np.where(through_zero, np.maximum(shapes @ y, 0) / np.maximum((shapes**2).sum(axis=1), 1e-300), a)
-        c = np.where(through_zero, 0.0, c)
+    c = y.mean() - a * middle[:, 0]
+    if y.min() >= 0:  # such a loss does not fall below 0
+        below = c < 0
+        a = np.where(below, np.maximum(shapes @ y, 0) / np.maximum((shapes**2).sum(axis=1), 1e-300), a)
+        c = np.where(below, 0.0, c)
     errors = ((y - c[:, None] - a[:, None] * shapes) ** 2).sum(axis=1)
     best = int(np.argmin(errors))
     return float(a[best] * (ends[best, 0] - ends[best, 1]))
 
 
-def _geometric_gain(losses: Array, further: float) -> float:
+def _geometric_gain(losses: Array, time: Array, end: float) -> float:
     """Let the falls between the thirds of the last half shrink on as they did."""
-    tail = losses[-max(len(losses) // 2, 3) :]
-    before, middle, last = (float(np.mean(part)) for part in np.array_split(tail, 3))
-    fall = middle - last
+    start = min(int(np.searchsorted(time, time[-1] / 2)), len(time) - 3)
+    before, middle, last = (float(part.mean()) for part in np.array_split(losses[start:], 3))
+    early, between, late = (float(part.mean()) for part in np.array_split(time[start:], 3))
+    was, fall = (before - middle) / max(between - early, 1e-12), (middle - last) / max(late - between, 1e-12)
     if fall <= 0:
         return 0.0
-    ratio = min(fall / (before - middle), 1.0) if before > middle else 1.0
-    steps = 3 * further / len(tail)
-    gain = fall * steps if ratio > 0.999 else fall * ratio * (1 - ratio**steps) / (1 - ratio)
+    ratio = min(fall / was, 1.0) if was > 0 else 1.0
+    steps = (end - time[-1]) / max(late - between, 1e-12)
+    sizes = steps if ratio > 0.999 else ratio * (1 - ratio**steps) / (1 - ratio)
+    gain = (middle - last) * sizes
     return min(gain, last) if losses.min() >= 0 else gain
 
 
@@ -85,8 +113,6 @@ def mann_kendall(values: Array) -> float:
     Kendall, "Rank Correlation Methods", 1975.
     """
     n = len(values)
-    if n < MIN_EPOCHS:
-        return 0.0
     order = np.sign(values[None, :] - values[:, None])
     s = float(np.triu(order, 1).sum())
     return (s - math.copysign(1.0, s)) / math.sqrt(n * (n - 1) * (2 * n + 5) / 18) if s else 0.0

@@ -71,6 +71,25 @@ class Finding:
         """What to try, in one line of words."""
         return "; or ".join(action.words for action in self.advice) or "nothing has to be done"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a dict of text, numbers and lists, with ``try`` in words and as parameters."""
+        return {
+            "code": self.code,
+            "title": self.title,
+            "severity": self.severity,
+            "confidence": self.confidence,
+            "what": self.what,
+            "why": self.why,
+            "where": self.where,
+            "try": [{"words": action.words, "parameters": dict(action.parameters)} for action in self.advice],
+            "evidence": dict(self.evidence),
+            "silences": list(self.silences),
+            "source": self.source,
+        }
+
     def __str__(self) -> str:
-        sure = "" if self.confidence >= 0.995 else f" (confidence {self.confidence:.2f})"
-        return f"{self.code} {self.title}{sure}: {self.what}\n  try: {self.try_}"
+        sure = "" if self.confidence >= 0.995 else f", confidence {self.confidence:.2f}"
+        return (
+            f"{self.severity.upper()} {self.code} {self.title}{sure}: {self.what}\n"
+            f"  why: {self.why}\n  try: {'; or '.join(map(str, self.advice)) or self.try_}"
+        )

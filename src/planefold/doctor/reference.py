@@ -7,9 +7,10 @@ rows can: where trees predict unseen rows better than the network predicts those
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ MOST_BOOSTED_OUTPUTS = 8  # each output of a boosting is as many trees again
 MOST_CELLS = 600_000  # rows times columns: beyond, boosting would take seconds
 MOST_SHIFT_ROWS = 1500  # of either side
 STRETCHES = np.linspace(0.0, 1.6, 33)
+PENALTIES = (1.0, 10.0, 100.0)
 FLOORS = (0.002, 0.02, 0.1)  # shares of the mean prediction that are mixed into those of a forest
 
 
@@ -264,8 +266,13 @@ class _Rows:
     def best_constant(self, targets: Floats | None = None) -> Floats:
         """The one prediction that is best for all training rows, as an output."""
         targets = self.Y if targets is None else targets
-        best = self.objective.best_constant(torch.from_numpy(targets), torch.from_numpy(self.weights))
-        return np.asarray(best)
+        best = np.asarray(self.objective.best_constant(torch.from_numpy(targets), torch.from_numpy(self.weights)))
+        # A class, or an event, that these rows lack may still come: it counts as half a row.
+        least = 0.5 / (len(targets) + 1)
+        return best if self.objective.out_activation == "identity" else np.clip(best, least, self._most(least))
+
+    def _most(self, least: float) -> float:
+        return math.inf if self.objective.out_activation == "exp" else 1 - least
 
     def constant_losses(self) -> Floats:
         raw = self.raw(self.best_constant()[None])
@@ -305,7 +312,9 @@ def _matrix(values: Any, name: str) -> Floats:
     try:
         found = np.array(dense, dtype=np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"{name} has values that are not numbers", hint="give the rows as the network gets them") from None
+        raise DataError(
+            f"{name} has values that are not numbers", hint="give the rows as the network gets them"
+        ) from None
     if found.ndim != 2:
         raise DataError(f"{name} has shape {found.shape}", details="rows and columns are needed")
     found[np.isinf(found)] = np.nan
@@ -342,18 +351,18 @@ def _candidates(rows: _Rows, seed: int) -> Iterator[_Candidate]:
         yield _Candidate("constant", *(np.repeat(constant, len(part), axis=0) for part in (rows.Y, rows.Y_val)))
         return
     with _quietly():
-        yield min(
-            (_by_folds(rows, "linear", lambda: _Linear(rows, penalty), filled=True) for penalty in (1.0, 30.0)),
-            key=lambda candidate: _calibrated(candidate, rows).inner_loss,
+        scaled = _scaled(rows)
+        yield _best(
+            (_by_folds(scaled, "linear", lambda penalty=penalty: _linear(rows, penalty)) for penalty in PENALTIES), rows
         )
         yield _forest(rows, seed)
         boostable = n_outputs <= MOST_BOOSTED_OUTPUTS and rows.X.size <= MOST_CELLS
         if n_rows >= FEWEST_BOOSTED and boostable:
-            yield _by_folds(rows, "boosting", lambda: _Boosting(rows, seed))
+            yield _by_folds(rows, "boosting", lambda: _boosting(rows, seed))
 
 
 def _forest(rows: _Rows, seed: int) -> _Candidate:
-    """Fit one forest to the columns of the targets: a mean of zeros and ones is a probability."""
+    """Fit one forest to all columns of the targets: a mean of zeros and ones is a probability."""
     from sklearn.ensemble import ExtraTreesRegressor
 
     forest = ExtraTreesRegressor(
@@ -365,101 +374,117 @@ def _forest(rows: _Rows, seed: int) -> _Candidate:
     outer = forest.predict(rows.X_val).reshape(rows.Y_val.shape)
     if rows.objective.out_activation == "identity":
         return _Candidate("extra trees", inner, outer)
-    # A leaf of one class gives the others a probability of 0: some of the mean is mixed in, as much as is best.
-    mean = np.average(rows.Y, axis=0, weights=rows.weights)
-    mixed = [
-        _Candidate("extra trees", *(rows.raw((1 - floor) * part + floor * mean) for part in (inner, outer)))
-        for floor in FLOORS
-    ]
-    return min(mixed, key=lambda candidate: _calibrated(candidate, rows).inner_loss)
+    return _best((_floored("extra trees", inner, outer, floor, rows) for floor in FLOORS), rows)
 
 
-def _by_folds(rows: _Rows, name: str, make: Callable[[], Any], *, filled: bool = False) -> _Candidate:
-    """Predict each training row from the other parts, and the held-out rows from all."""
-    X, X_val = _filled(rows.X, rows.X_val) if filled else (rows.X, rows.X_val)
+def _by_folds(rows: _Rows, name: str, make: Callable[[], Any]) -> _Candidate:
+    """Predict each training row by a model of the other parts, and the held-out rows by one of all."""
     inner = np.empty_like(rows.Y)
     for others, part in rows.folds():
-        inner[part] = make().fit(X[others], rows.Y[others], rows.weights[others]).raw(X[part])
-    return _Candidate(name, inner, make().fit(X, rows.Y, rows.weights).raw(X_val))
+        inner[part] = _predictions(make, rows.X[others], rows.Y[others], rows.weights[others], rows.X[part])
+    outer = _predictions(make, rows.X, rows.Y, rows.weights, rows.X_val)
+    if rows.objective.out_activation == "identity":
+        return _Candidate(name, inner, outer)
+    return _floored(name, inner, outer, FLOORS[0], rows)
 
 
-def _filled(X: Floats, X_val: Floats) -> tuple[Floats, Floats]:
-    """Put every column on one scale, and its median where values are missing."""
-    known = np.where(np.isnan(X).all(axis=0), 0.0, X)
+def _predictions(make: Callable[[], Any], X: Floats, Y: Floats, weights: Floats, X_new: Floats) -> Floats:
+    """Fit one model to all classes, or one to each column of the targets, and predict means or probabilities."""
+    from sklearn.base import is_classifier
+
+    if not is_classifier(make()):
+        return np.column_stack([make().fit(X, column, sample_weight=weights).predict(X_new) for column in Y.T])
+    if Y.shape[1] > 1 and np.allclose(Y.sum(axis=1), 1):
+        return _shares(make(), X, Y.argmax(axis=1), weights, X_new, Y.shape[1])
+    columns = [_shares(make(), X, (column > 0.5).astype(int), weights, X_new, 2)[:, 1] for column in Y.T]
+    return np.column_stack(columns)
+
+
+def _shares(model: Any, X: Floats, classes: Any, weights: Floats, X_new: Floats, n_classes: int) -> Floats:
+    """Probabilities of all classes, also of those that these rows lack."""
+    found = np.zeros((len(X_new), n_classes))
+    present = np.unique(classes)
+    found[:, present] = 1.0
+    if len(present) > 1:
+        found[:, present] = model.fit(X, classes, sample_weight=weights).predict_proba(X_new)
+    return found
+
+
+def _linear(rows: _Rows, penalty: float) -> Any:
+    from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+
+    if rows.objective.name in ("log_loss", "binary_log_loss"):
+        return LogisticRegression(C=1 / penalty, max_iter=200)
+    if rows.objective.name == "poisson":
+        return PoissonRegressor(alpha=penalty / len(rows.X), max_iter=200)
+    return Ridge(penalty)
+
+
+def _boosting(rows: _Rows, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    name = rows.objective.name
+    options: dict[str, Any] = {
+        "max_iter": 60, "learning_rate": 0.1, "max_leaf_nodes": 15, "min_samples_leaf": 10, "early_stopping": False,
+        "random_state": seed,
+    }  # fmt: skip
+    if name in ("log_loss", "binary_log_loss"):
+        return HistGradientBoostingClassifier(**options)
+    loss = name if name in ("absolute_error", "poisson") else "squared_error"
+    return HistGradientBoostingRegressor(loss=loss, **options)
+
+
+def _scaled(rows: _Rows) -> _Rows:
+    """Put every column on one scale, and its median where values are missing: linear models need both."""
+    known = np.where(np.isnan(rows.X).all(axis=0), 0.0, rows.X)
     middle = np.nanmedian(known, axis=0)
     full = np.where(np.isnan(known), middle, known)
+    full_val = np.where(np.isnan(rows.X_val), middle, rows.X_val)
     mean, spread = full.mean(axis=0), full.std(axis=0)
     spread[spread == 0] = 1.0
-    full_val = np.where(np.isnan(X_val), middle, X_val)
     # A value far beyond all that was learned from must not decide a linear model's answer.
-    return (full - mean) / spread, np.clip((full_val - mean) / spread, -20, 20)
+    held_out = np.clip((full_val - mean) / spread, -20, 20)
+    return dataclasses.replace(rows, X=(full - mean) / spread, X_val=held_out)
 
 
-class _Linear:
-    """Ridge or logistic regression, one penalty for all."""
-
-    def __init__(self, rows: _Rows, penalty: float) -> None:
-        self.objective, self.penalty, self.make_raw = rows.objective, penalty, rows.raw
-
-    def fit(self, X: Floats, Y: Floats, weights: Floats) -> _Linear:
-        from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
-
-        name = self.objective.name
-        if name == "binary_log_loss":
-            make = lambda: LogisticRegression(C=1 / self.penalty, max_iter=200)  # noqa: E731
-            self.models = [_fit_classes(make(), X, column > 0.5, weights) for column in Y.T]
-        elif name == "log_loss":
-            self.models = [_fit_classes(LogisticRegression(C=1 / self.penalty, max_iter=200), X, Y.argmax(axis=1), weights)]
-        elif name == "poisson":
-            alpha = self.penalty / len(X)
-            self.models = [PoissonRegressor(alpha=alpha, max_iter=200).fit(X, column, weights) for column in Y.T]
-        else:
-            self.models = [Ridge(self.penalty).fit(X, Y, weights)]
-        self.shares = np.average(Y, axis=0, weights=weights)
-        return self
-
-    def raw(self, X: Floats) -> Floats:
-        name = self.objective.name
-        if name == "log_loss":
-            return self.make_raw(_all_classes(self.models[0], X, self.shares))
-        if name == "binary_log_loss":
-            columns = [
-                _all_classes(model, X, np.array([1 - share, share]))[:, 1]
-                for model, share in zip(self.models, self.shares, strict=True)
-            ]
-            return self.make_raw(np.column_stack(columns))
-        if name == "poisson":
-            return self.make_raw(np.column_stack([model.predict(X) for model in self.models]))
-        return np.asarray(self.models[0].predict(X)).reshape(len(X), -1)
+# --------------------------------------------------------------------------------------------------------- calibration
 
 
-class _Boosting:
-    """Histogram gradient boosting: one model of all classes, or one an output."""
+def _floored(name: str, inner: Floats, outer: Floats, floor: float, rows: _Rows) -> _Candidate:
+    """Turn predictions into raw outputs. A share of the mean prediction is mixed in: no leaf is that sure."""
+    mean = rows.best_constant()
+    return _Candidate(name, *(rows.raw((1 - floor) * part + floor * mean) for part in (inner, outer)))
 
-    def __init__(self, rows: _Rows, seed: int) -> None:
-        self.objective, self.make_raw = rows.objective, rows.raw
-        self.options: dict[str, Any] = {
-            "max_iter": 60, "learning_rate": 0.1, "max_leaf_nodes": 15, "min_samples_leaf": 10,
-            "early_stopping": False, "random_state": seed,
-        }  # fmt: skip
 
-    def fit(self, X: Floats, Y: Floats, weights: Floats) -> _Boosting:
-        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+def _best(candidates: Iterable[_Candidate], rows: _Rows) -> _Candidate:
+    return min((_calibrated(candidate, rows) for candidate in candidates), key=lambda found: found.inner_loss)
 
-        name = self.objective.name
-        if name == "log_loss":
-            classes = HistGradientBoostingClassifier(**self.options)
-            self.models = [_fit_classes(classes, X, Y.argmax(axis=1), weights)]
-        elif name == "binary_log_loss":
-            self.models = [
-                _fit_classes(HistGradientBoostingClassifier(**self.options), X, column > 0.5, weights) for column in Y.T
-            ]
-        else:
-            loss = name if name in ("absolute_error", "poisson") else "squared_error"
-            self.models = [
-                HistGradientBoostingRegressor(loss=loss, **self.options).fit(X, column, weights) for column in Y.T
-            ]
-        self.shares = np.average(Y, axis=0, weights=weights)
-        return self
 
-    raw = _Linear.raw
+def _calibrated(candidate: _Candidate, rows: _Rows) -> _Candidate:
+    """Stretch or shrink raw outputs towards the best constant, as far as is best for unseen training rows."""
+    if math.isfinite(candidate.inner_loss):
+        return candidate
+
+    def stretched(by: float) -> tuple[float, Floats, float]:
+        shift = _shift(by, candidate.inner, rows)
+        return rows.inner_loss(by * candidate.inner + shift), shift, by
+
+    loss, shift, by = min((stretched(float(by)) for by in STRETCHES), key=lambda found: found[0])
+    return _Candidate(candidate.name, by * candidate.inner + shift, by * candidate.outer + shift, loss)
+
+
+def _shift(by: float, raw: Floats, rows: _Rows) -> Floats:
+    """What to add to stretched outputs so that they are right on average."""
+    if rows.objective.out_activation == "identity":
+        return rows.best_constant(rows.Y - by * raw)
+    return (1 - by) * rows.raw(rows.best_constant()[None])[0]
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep quick models to one thread, and their warnings (few iterations, columns without values) to themselves."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="openmp"), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield

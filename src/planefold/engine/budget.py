@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +47,21 @@ class Budget:
     def begin(self) -> None:
         """Start the clock, with nothing spent."""
         self.spent, self._inside = 0.0, False
+        self._passed, self._begun = 0.0, self.clock()
+
+    def pause(self) -> None:
+        """Stop the clock until :meth:`resume`: what happens meanwhile is no training."""
+        self._passed = self.elapsed
+        self._begun = math.inf
+
+    def resume(self) -> None:
+        """Let the clock run again."""
         self._begun = self.clock()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since :meth:`begin`, without the pauses."""
+        return self._passed + max(0.0, self.clock() - self._begun)
 
     @contextmanager
     def spending(self) -> Iterator[None]:
@@ -63,4 +78,4 @@ class Budget:
 
     def allows(self, expected: float = 0.0) -> bool:
         """Tell whether a measurement that takes ``expected`` seconds keeps within the share of the time so far."""
-        return self.spent + expected <= self.share * (self.clock() - self._begun)
+        return self.spent + expected <= self.share * self.elapsed

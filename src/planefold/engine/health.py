@@ -2,108 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from planefold.engine.batches import Batch
 from planefold.engine.fast import Masks
 from planefold.engine.flat import FlatParameters
 from planefold.engine.kernels import Array
-from planefold.engine.sources import Shuffled
+from planefold.engine.probes import EXTREME, UnitFigures, duplicate_share, unit_figures
 from planefold.engine.step import Step
 from planefold.networks.mlp import MLP
 
-N_PROBE = 256  # rows on which units are watched: dead on that many is dead for practical purposes
-# Measuring costs about as much as some steps do; so many steps lie between two measurements.
-STEPS_BETWEEN = 1000
-SATURATED_ROWS = 0.9  # share of the probe rows on which a saturated unit's slope is nearly gone
+N_STEPS = 6  # of an epoch that are watched at most
+STEPS_FOR_ONE = 4  # of so many steps at most one is watched: watching takes about as long as a step
 
 
-class HealthFigures(TypedDict, total=False):
+class StepFigures(TypedDict):
     """One number a layer."""
 
     gradient_norm: tuple[float, ...]
     weight_norm: tuple[float, ...]
     update_ratio: tuple[float, ...]
+
+
+class Health:
+    """Watch some steps of an epoch.
+
+    Parameters
+    ----------
+    net : MLP
+    flat : FlatParameters
+        Of ``net``.
+    n_steps : int
+        Steps of an epoch.
+
+    Attributes
+    ----------
+    steps : tuple of int
+        Which of them are watched: up to six, spread over the epoch, the last among them.
+    seconds : float
+        What watching them took.
+    """
+
+    def __init__(self, net: MLP, flat: FlatParameters, n_steps: int) -> None:
+        self.net, self.flat = net, flat
+        n_watched = min(N_STEPS, -(-n_steps // STEPS_FOR_ONE))
+        self.steps = tuple(n_steps * (k + 1) // n_watched - 1 for k in range(n_watched))
+        self.windows = [flat.window(coef) for coef in net.coefs]
+        self.before = torch.zeros_like(flat.theta)
+        # Sums of squares of the gradient, of the weights before the step, and of the step.
+        self.squares: NDArray[np.float64] = np.zeros((3, len(self.steps), len(self.windows), net.spec.n_members))
+        self.seconds = 0.0
+
+    def watch(
+        self, number: int, step: Step, batch: Batch, masks: Masks, numbers: Sequence[float], members: slice
+    ) -> Array:
+        """Make the step of that number for some members, as it would be made, and take its measures."""
+        kernels, slot = step.kernels, self.steps.index(number)
+        before, theta = kernels.array(self.before[members]), kernels.array(step.flat.theta)
+        times = [time.perf_counter()]
+        kernels.copy(before, theta)
+        self._sum_up(before, 1, slot, members)
+        times.append(time.perf_counter())
+        value = step.uphill(batch, masks)
+        times.append(time.perf_counter())
+        self._sum_up(step.flat_gradient, 0, slot, members)  # which the step may overwrite
+        times.append(time.perf_counter())
+        step.clip()
+        step.move(batch.total, *numbers)
+        times.append(time.perf_counter())
+        kernels.xp.subtract(theta, before, out=before)
+        self._sum_up(before, 2, slot, members)
+        times.append(time.perf_counter())
+        if not members.start:  # groups of members work side by side, and it is the time of one of them that passes
+            self.seconds += times[1] - times[0] + times[3] - times[2] + times[5] - times[4]
+        return value
+
+    def _sum_up(self, values: Array, kind: int, slot: int, members: slice) -> None:
+        xp = torch if isinstance(values, Tensor) else np
+        for layer, window in enumerate(self.windows):
+            part = values[:, window]
+            total = xp.einsum("mp,mp->m", part, part)
+            self.squares[kind, slot, layer, members] = total.cpu() if isinstance(total, Tensor) else total
+
+    def figures(self) -> StepFigures:
+        """Return what was measured in this epoch, of several steps the median; and forget the time."""
+        self.seconds = 0.0
+        sizes = np.array([self.net.spec.n_members * (window.stop - window.start) for window in self.windows])
+        gradient, before, step = self.squares.sum(axis=-1)
+        ratio = np.sqrt(step / np.maximum(before, np.finfo(float).tiny))
+        weights = [float(self.flat.theta[:, window].square().mean().sqrt()) for window in self.windows]
+        return {
+            "gradient_norm": tuple(np.median(np.sqrt(gradient / sizes), axis=0).tolist()),
+            "weight_norm": tuple(weights),
+            "update_ratio": tuple(np.median(ratio, axis=0).tolist()),
+        }
+
+
+class UnitsOfLayers(TypedDict):
+    """One number a hidden layer."""
+
     activation_mean: tuple[float, ...]
     activation_std: tuple[float, ...]
     dead_share: tuple[float, ...]
     saturated_share: tuple[float, ...]
 
 
-class Health:
-    """Measure a network around the last step of some epochs: the first, and then one in every ``every``."""
-
-    def __init__(self, net: MLP, flat: FlatParameters, batches: Shuffled) -> None:
-        self.net, self.flat = net, flat
-        rows = batches.rows
-        # Rows from the whole table, which may be sorted.
-        places = np.linspace(0, len(rows.y) - 1, min(len(rows.y), N_PROBE))
-        self.probe, _, _ = rows.take(places.astype(np.int64))
-        self.windows = [flat.window(coef) for coef in net.coefs]
-        self.every = -(-STEPS_BETWEEN // batches.n_batches)
-        self.before, self.gradient = torch.zeros_like(flat.theta), torch.zeros_like(flat.theta)
-
-    def is_due(self, epoch: int) -> bool:
-        """Tell whether to measure in the epoch of that number."""
-        return (epoch - 1) % self.every == 0
-
-    def watch(self, step: Step, batch: Batch, masks: Masks, numbers: Sequence[float], members: slice) -> Array:
-        """Make a step of some members, as it would be made, and keep what it began with."""
-        self.before[members] = self.flat.theta[members]
-        value = step.slope(batch, masks)
-        self.gradient[members] = self.flat.gradient[members]  # which the step may overwrite
-        step.move(batch.total, *numbers)
-        return value
-
-    def figures(self, epoch: int) -> HealthFigures:
-        """Return what was measured in the epoch of that number; nothing where it was not due."""
-        return {**self._layers(), **self._units()} if self.is_due(epoch) else {}
-
-    def _layers(self) -> HealthFigures:
-        """Compare the weights with what the step that was watched began with."""
-        figures = []
-        for window in self.windows:
-            old, new = self.before[:, window], self.flat.theta[:, window]
-            ratio = _rms(new - old) / _rms(old).clamp_min(torch.finfo(old.dtype).tiny)
-            figures.append(torch.stack([_rms(self.gradient[:, window]), _rms(new), ratio]))
-        gradient_norm, weight_norm, update_ratio = torch.stack(figures, dim=1).tolist()
-        return {
-            "gradient_norm": tuple(gradient_norm),
-            "weight_norm": tuple(weight_norm),
-            "update_ratio": tuple(update_ratio),
-        }
-
-    def _units(self) -> HealthFigures:
-        """Look at each hidden layer's activations on the probe."""
-        is_extreme = _EXTREME.get(self.net.spec.activation)
-        figures: list[Tensor] = []
-        with torch.inference_mode():
-            for a in self.net.hidden(self.probe):
-                dead = (a.amax(dim=-2) <= 0).to(a).mean() if self.net.spec.activation == "relu" else a.new_zeros(())
-                far = is_extreme(a).to(a).mean(dim=-2) >= SATURATED_ROWS if is_extreme else a.new_zeros(1)
-                figures.append(torch.stack([a.mean(), a.std(correction=0), dead, far.to(a).mean()]))
-        if not figures:
-            return {}
-        mean, std, dead_share, saturated_share = torch.stack(figures, dim=1).tolist()
-        return {
-            "activation_mean": tuple(mean),
-            "activation_std": tuple(std),
-            "dead_share": tuple(dead_share) if self.net.spec.activation == "relu" else (),
-            "saturated_share": tuple(saturated_share) if is_extreme else (),
-        }
+def look_through(net: MLP, X: Tensor, *, at_units: bool) -> tuple[Tensor, UnitsOfLayers | None]:
+    """Compute the outputs of some rows, and on the way look at the units of the hidden layers if they are wanted."""
+    kind, last, found = net.spec.activation, X, list[UnitFigures]()
+    with torch.inference_mode():
+        for last in net.hidden(X):
+            if at_units:
+                found.append(unit_figures(last, kind))
+        outputs = net.output(X, last)
+    if not at_units:
+        return outputs, None
+    return outputs, {
+        "activation_mean": tuple(figures["mean"] for figures in found),
+        "activation_std": tuple(figures["std"] for figures in found),
+        "dead_share": tuple(figures["dead_share"] for figures in found) if kind == "relu" else (),
+        "saturated_share": tuple(figures["saturated_share"] for figures in found) if kind in EXTREME else (),
+    }
 
 
-# Where the slope of an activation is below a twentieth of its greatest: of tanh 1 - a^2, of the logistic 4 a (1 - a).
-_EXTREME: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": lambda a: a.square() > 0.95,
-    "logistic": lambda a: 4 * a * (1 - a) < 0.05,
-}
-
-
-def _rms(x: Tensor) -> Tensor:
-    return x.square().mean().sqrt()
+def duplicate_shares(net: MLP) -> tuple[float, ...]:
+    """Return the share of equal units of each hidden layer."""
+    with torch.inference_mode():
+        return tuple(
+            duplicate_share(coef.mT, intercept.squeeze(-2))
+            for coef, intercept in zip([*net.coefs][:-1], [*net.intercepts][:-1], strict=True)
+        )

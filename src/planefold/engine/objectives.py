@@ -66,7 +66,10 @@ class Objective:
 
     def loss(self, outputs: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
         """Weighted mean loss of each member, shape (n_members,); 0 where all rows of a member weigh 0."""
-        rows = self.row_loss(outputs, targets)
+        return self.mean(self.row_loss(outputs, targets), weights)
+
+    def mean(self, rows: Tensor, weights: Tensor | None) -> Tensor:
+        """Average the losses of rows, as :meth:`loss` does."""
         if weights is None:
             return rows.mean(dim=-1)
         # Not 0 / 0: a member that has fewer rows than others meets batches of nothing but padding.

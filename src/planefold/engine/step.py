@@ -98,12 +98,20 @@ class Step:
         return value
 
     def slope(self, batch: Batch, masks: Masks) -> Array:
-        """Compute the gradient of the objective; return the penalty's value."""
+        """Compute the gradient of the objective, as it is gone down; return the penalty's value."""
+        value = self.uphill(batch, masks)
+        self.clip()
+        return value
+
+    def uphill(self, batch: Batch, masks: Masks) -> Array:
+        """Compute the gradient of the objective, however long it is; return the penalty's value."""
         self.gradient(batch, masks)
-        value = self.penalty.add_gradient(batch.total)
+        return self.penalty.add_gradient(batch.total)
+
+    def clip(self) -> None:
+        """Shorten the gradient where the plan says so."""
         if self.max_norm is not None:
             self.kernels.run(self._clip, self.max_norm)
-        return value
 
     def move(self, total: Array | float, rate: Array | float, *coefficients: Array | float) -> None:
         """Move the weights along the gradient."""

@@ -104,6 +104,12 @@ class Retrial(Record):
             return "no clear difference"
         return "better" if self.gain > 0 else "worse"
 
+    @property
+    def headline(self) -> str:
+        """What came of it, in one sentence."""
+        share = f"{self.gain:+.0%} of what can be learned, standard error {self.se:.0%}"
+        return f"{self.finding.code} {self.finding.title}, trained again as advised: {self.outcome} ({share})"
+
     def rows(self) -> list[tuple[str, str, str]]:
         """Both trainings side by side: what is compared, before, after."""
         lines = [(name, show(old), show(new)) for name, (old, new) in self.changed.items()]
@@ -115,8 +121,7 @@ class Retrial(Record):
         rows = [("", "before", "after"), *self.rows()]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}" for row in rows]
-        share = f"{self.gain:+.0%} of the learnable range, standard error {self.se:.0%}"
-        return "\n".join([f"{self.finding.code} {self.finding.title}, retrained: {self.outcome} ({share})", *lines])
+        return "\n".join([self.headline, *lines])
 
 
 def kept_epoch(run: Run) -> Epoch:

@@ -49,7 +49,8 @@ def case_of(
             parts["scores"] = rows.scores()
     elif validation_data is not None or y is not None:
         raise ParameterError(
-            "the rows that the model learned from are needed, too", hint="diagnose(X, y, validation_data=(X_val, y_val))"
+            "the rows that the model learned from are needed, too",
+            hint="diagnose(X, y, validation_data=(X_val, y_val))",
         )
     return Case(run=run, curves=Curves.of_run(run), settings=run.settings, schema=schema, **parts)
 

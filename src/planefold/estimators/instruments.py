@@ -137,9 +137,7 @@ class Instruments:
 
         model: Any = self
         return diagnose_case(
-            case_of(
-                model, X, y, validation_data=validation_data, groups=groups, time=time, reference=reference
-            )
+            case_of(model, X, y, validation_data=validation_data, groups=groups, time=time, reference=reference)
         )
 
     def apply(self, finding: Any) -> Any:

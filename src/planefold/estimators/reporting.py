@@ -16,7 +16,9 @@ from planefold.data.cells import is_missing, text_of
 from planefold.data.encoder import TableEncoder
 from planefold.data.tables import Table
 from planefold.data.targets import find_task, read_target, to_numbers
+from planefold.doctor import Diagnosis
 from planefold.engine.devices import find_device
+from planefold.estimators.advice import Retrial
 from planefold.estimators.base import BaseMLP
 from planefold.estimators.inputs import is_sparse, n_rows_of, pick, take_target
 from planefold.estimators.loading import versions
@@ -91,6 +93,8 @@ def report(
     how_split: str = "as given",
     reproduce: Mapping[str, str] | None = None,
     model_path: str | Path | None = None,
+    diagnosis: Diagnosis | None = None,
+    retrial: Retrial | None = None,
 ) -> ReportData:
     """Write one HTML page about a fitted model, judged on rows it has not seen.
 
@@ -107,6 +111,10 @@ def report(
         How to get this model again.
     model_path : str or Path, optional
         The file of the model, whose hash the page then shows.
+    diagnosis : Diagnosis, optional
+        What the doctor found, if it has been asked already; else it is asked now, with all these rows.
+    retrial : planefold.estimators.advice.Retrial, optional
+        A training with the doctor's advice beside the one before it.
 
     Returns
     -------
@@ -136,7 +144,9 @@ def report(
         },
         evaluation=evaluation,
         run=model.run_,
-        findings=tuple(model.diagnose()),
+        diagnosis=diagnosis or diagnosed(model, X, y, train),
+        retrial=() if retrial is None else tuple(retrial.rows()),
+        retrial_outcome="" if retrial is None else retrial.headline,
         columns=tuple(_columns(schema, described)) if schema is not None else (),
         # Why columns are left out stands beside each of them already.
         notes=tuple(note for column in schema.columns for note in column.notes) if schema is not None else (),
@@ -154,6 +164,13 @@ def report(
     )
     write_report(path, data)
     return data
+
+
+def diagnosed(model: BaseMLP, X: Any, y: Any, train: tuple[Any, Any] | None, *, groups: Any = None) -> Diagnosis:
+    """Ask the doctor, with all the rows there are: those in ``train`` were learned from, X and y were not."""
+    if train is None:
+        return model.diagnose()
+    return model.diagnose(*train, validation_data=(X, y), groups=groups)
 
 
 def _read(model: BaseMLP, X: Any, y: Any, evaluation: Evaluation, rows: Any) -> Mapping[str, Any]:

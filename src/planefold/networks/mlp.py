@@ -247,6 +247,10 @@ class MLP(nn.Module):
         Tensor of shape (n_members, n_samples, n_outputs)
         """
         *_, last = itertools.chain([X], self.hidden(X, masks, present))
+        return self.output(X, last)
+
+    def output(self, X: Tensor, last: Tensor) -> Tensor:
+        """Compute the outputs from the activations of the last hidden layer, and from the inputs for the linear path."""
         z = torch.matmul(last, self.coefs[-1]).add_(self.intercepts[-1])
         return z if self.skip_coef is None else z.add_(torch.matmul(X, self.skip_coef))
 

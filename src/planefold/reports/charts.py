@@ -12,7 +12,7 @@ from planefold.reports.baselines import TRIVIAL
 from planefold.reports.metrics import Floats
 from planefold.reports.numbers import number, percent, together
 from planefold.reports.records import CalibrationBin, Metric, Residuals
-from planefold.reports.svg import Frame, Scale, dots, label, line, marker, path, rect, roomy_ticks, svg, tick_texts
+from planefold.reports.svg import Frame, Scale, closed, dots, label, line, marker, path, rect, roomy_ticks, svg, tick_texts
 
 _MOST_BUCKETS = 150
 _NAMES = {"majority class": "Majority rule", "mean": "Always the mean", "gradient boosting": "Gradient boosting"}
@@ -98,6 +98,7 @@ def curves(run: Run, width: int) -> str:
         late = run.best_epoch is not None and x(run.best_epoch) > (left + width - right) / 2
         at = left + 0.45 * (width - right - left) if late else width - right
         parts.append(label(at, y(trivial) - 6, f"trivial rule {number(trivial, 2)}", "tick", anchor="end"))
+    parts.append(_band(run, frame))
     parts.append(_best_line(run, frame))
     for values, css in ((train, "train"), (val, "val")):
         kept = _thinned(values)
@@ -108,6 +109,17 @@ def curves(run: Run, width: int) -> str:
             parts += [marker(px, py, kind, f"mark {css}", 3) for px, py in places if math.isfinite(py)]
     parts.append(_end_labels(frame, train, val) if roomy else _legend(bool(np.isfinite(val).any())))
     return svg(width, height, "".join(parts), title="Training and validation loss by epoch", desc=_curves_desc(run))
+
+
+def _band(run: Run, frame: Frame) -> str:
+    """Draw two standard errors on either side of the validation loss: it may as well lie anywhere in there."""
+    val, se = run["val_loss"], run["val_se"]
+    known = [i for i in _thinned(val) if np.isfinite(val[i]) and np.isfinite(se[i])]
+    if len(known) < 2:
+        return ""
+    sides = [[(frame.x(run["epoch"][i]), frame.y(min(max(val[i] + k * se[i], frame.y.low), frame.y.high))) for i in known]
+             for k in (2, -2)]  # fmt: skip
+    return closed([[*sides[0], *sides[1][::-1]]], "doubt")
 
 
 def _best_words(run: Run) -> str:

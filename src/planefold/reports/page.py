@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from planefold.doctor.diagnose import UNKNOWN, Diagnosis
 from planefold.doctor.finding import Finding
 from planefold.engine.run import Run
 from planefold.reports import charts
@@ -13,7 +14,7 @@ from planefold.reports.columns import columns_table
 from planefold.reports.errors_section import errors_section
 from planefold.reports.evaluation import Evaluation
 from planefold.reports.markup import data, facts, plain_table, section
-from planefold.reports.numbers import counted, number, together
+from planefold.reports.numbers import counted, number, percent, together
 from planefold.reports.reading_section import reading_section
 from planefold.reports.svg import both_widths, text
 
@@ -34,6 +35,12 @@ _STOPPED = {
     "interrupted": "someone stopped it",
     "diverged": "the loss ran away",
 }
+# What was measured on the curves, in shares of what can be learned.
+_NUMBERS = {
+    "learned_share": "learned of what can be",
+    "gap_share": "gap between training and held-out rows",
+    "val_se_share": "uncertainty of the held-out loss",
+}
 _SEVERITIES = {"error": ("◆", "Error"), "warning": ("▲", "Warning"), "info": ("●", "Note")}
 _LONGEST_CODE = 3000
 
@@ -41,8 +48,10 @@ _LONGEST_CODE = 3000
 def page(report: ReportData, *, n_columns: int = 200, n_items: int = 40) -> str:
     """Return the whole page; ``n_columns`` limits the table of columns, ``n_items`` every other list."""
     style = resources.files("planefold.reports").joinpath("style.css").read_text(encoding="utf-8")
-    about_data = [found for found in report.findings if found.code.startswith("DA")][:n_items]
-    about_run = [found for found in report.findings if not found.code.startswith("DA")][:n_items]
+    found = () if report.diagnosis is None else report.diagnosis.findings
+    about_data = [one for one in found if one.code.startswith("DA")][:n_items]
+    about_scores = [one for one in found if one.code.startswith("SC")][:n_items]
+    about_run = [one for one in found if not one.code.startswith(("DA", "SC"))][:n_items]
     kicker = " · ".join([_TASKS.get(report.task, report.task), f"target: {report.target}"])
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -65,8 +74,8 @@ def page(report: ReportData, *, n_columns: int = 200, n_items: int = 40) -> str:
 <p class="byline">{_byline(report)}</p>
 </header>
 <main>
-{_verdict(report)}
-{_learning(report.run, about_run)}
+{_verdict(report, about_scores)}
+{_learning(report, about_run)}
 {_data(report, about_data, n_columns, n_items)}
 {errors_section(report.evaluation)}
 {reading_section(report.reading)}
@@ -95,7 +104,7 @@ def _byline(report: ReportData) -> str:
 # -- 1 the verdict ---------------------------------------------------------------------------------------------------
 
 
-def _verdict(report: ReportData) -> str:
+def _verdict(report: ReportData, findings: Sequence[Finding]) -> str:
     found = report.evaluation
     if found is None:
         body = (
@@ -113,7 +122,7 @@ def _verdict(report: ReportData) -> str:
         "The verdict",
         f'<p class="verdict {found.grade}">{said}</p>'
         f'<div class="split"><figure>{chart}<figcaption>{caption}</figcaption></figure>'
-        f'<ol class="reasons">{reasons}</ol></div>{_measures(found)}',
+        f'<ol class="reasons">{reasons}</ol></div>{_measures(found)}{findings_list(findings)}',
     )
 
 
@@ -139,13 +148,37 @@ def _measures(found: Evaluation) -> str:
 # -- 2 how it learned ------------------------------------------------------------------------------------------------
 
 
-def _learning(run: Run, findings: Sequence[Finding]) -> str:
+def _learning(report: ReportData, findings: Sequence[Finding]) -> str:
+    run = report.run
     chart = both_widths(lambda width: charts.curves(run, width)) if run.epochs else ""
     figure = f"<figure>{chart}</figure>" if chart else '<p class="none">No epoch was recorded.</p>'
     rate = charts.learning_rate(run) if run.epochs else ""
+    told = _diagnosed(report.diagnosis)
     said = findings_list(findings) or '<p class="none">The doctor found nothing wrong with the training.</p>'
-    side = f'<div>{said}<div class="rate">{rate}</div></div>'
-    return section("learning", "How it learned", f'<div class="split">{figure}{side}</div>', lede=_story(run))
+    side = f'<div>{told}{said}<div class="rate">{rate}</div></div>'
+    body = f'<div class="split">{figure}{side}</div>{_retrial(report)}'
+    return section("learning", "How it learned", body, lede=_story(run))
+
+
+def _diagnosed(diagnosis: Diagnosis | None) -> str:
+    """Say what the curves show, with the numbers that it rests on."""
+    if diagnosis is None or diagnosis.verdict == UNKNOWN:
+        return ""
+    known = [(words, diagnosis.numbers[name]) for name, words in _NUMBERS.items() if name in diagnosis.numbers]
+    items = "".join(
+        f"<div><dt>{text(words)}</dt><dd>{data(value, percent(value))}</dd></div>" for words, value in known
+    )
+    return f'<p class="diagnosed">The curves show: <b>{text(diagnosis.verdict)}</b></p>' + (
+        f'<dl class="shares">{items}</dl>' if items else ""
+    )
+
+
+def _retrial(report: ReportData) -> str:
+    if not report.retrial:
+        return ""
+    rows = [[text(cell, 80) for cell in row] for row in report.retrial]
+    table = plain_table("The advice, tried", ["", "before", "after"], rows, numbers=[1, 2])
+    return f"<h3>The doctor's advice, tried</h3><p>{text(report.retrial_outcome, 400)}</p>{table}"
 
 
 def _story(run: Run) -> str:
@@ -174,11 +207,27 @@ def findings_list(findings: Sequence[Finding]) -> str:
         sign, word = _SEVERITIES.get(found.severity, ("●", found.severity.capitalize()))
         items.append(
             f'<li class="{text(found.severity)}"><p class="what"><span aria-hidden="true">{sign}</span> '
-            f"<b>{text(word)}: {text(found.title)}</b> <code>{text(found.code)}</code></p>"
+            f"<b>{text(word)}: {text(found.title)}</b> <code>{text(found.code)}</code>{_sure(found)}</p>"
             f"<p>{text(_sentence(found.what), 600)} {text(_sentence(found.why), 600)}</p>"
-            f'<p class="try"><b>Try</b> {text(found.try_, 400)}</p></li>'
+            f"{_advice(found)}</li>"
         )
     return f'<ul class="findings">{"".join(items)}</ul>' if items else ""
+
+
+def _sure(found: Finding) -> str:
+    if found.severity == "info" or found.confidence >= 0.995:
+        return ""
+    return f' <span class="sure">confidence {data(found.confidence, percent(found.confidence))}</span>'
+
+
+def _advice(found: Finding) -> str:
+    if not found.advice:
+        return ""
+    items = []
+    for action in found.advice[:4]:
+        code = ", ".join(f"{name}={value!r}" for name, value in action.parameters.items())
+        items.append(text(action.words, 300) + (f" <code>{text(code, 200)}</code>" if code else ""))
+    return f'<p class="try"><b>Try</b> {"; or ".join(items)}</p>'
 
 
 def _sentence(said: str) -> str:

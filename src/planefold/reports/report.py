@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from planefold.core.files import atomic_write
-from planefold.doctor.finding import Finding
+from planefold.doctor.diagnose import Diagnosis
 from planefold.engine.run import Run
 from planefold.reports.evaluation import Evaluation
 from planefold.reports.plain import plain
@@ -35,8 +35,11 @@ class ReportData:
     evaluation : Evaluation or None
         None when no rows were kept aside.
     run : Run
-    findings : tuple of Finding
-        Those whose code starts with DA stand with the data, the others beside the learning curves.
+    diagnosis : Diagnosis or None
+        Findings about the data (DA) stand with the data, those about the predictions (SC) with the verdict, the
+        others beside the learning curves.
+    retrial : sequence of (what, before, after)
+        Two trainings side by side, where the doctor's advice was tried; with ``retrial_outcome`` in words.
     columns : tuple of mapping
         In the table's order, each with ``name``, ``kind``, ``why``, ``n_missing``, ``n_unique``, ``minimum``,
         ``median``, ``maximum``, ``categories`` (list of (label, count)), ``histogram`` (list of counts, or None);
@@ -63,7 +66,9 @@ class ReportData:
     model: Mapping[str, Any] = field(default_factory=dict)
     evaluation: Evaluation | None = None
     run: Run
-    findings: tuple[Finding, ...] = ()
+    diagnosis: Diagnosis | None = None
+    retrial: tuple[tuple[str, str, str], ...] = ()
+    retrial_outcome: str = ""
     columns: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     rows: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,189 @@
+"""`planefold doctor`: what is wrong with a model, with a table, or in anyone's training log, and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from planefold.cli.options import json_option, print_json, print_line, reading_options
+from planefold.core.errors import DataError, ParameterError, PlanefoldError, unknown_choice, unknown_column
+
+if TYPE_CHECKING:
+    from planefold.data import Table
+    from planefold.doctor import Diagnosis
+
+EXIT_GATE = 3
+
+
+@click.command(short_help="Say what is wrong, and what to try.", context_settings={"show_default": True})
+@click.argument("file", type=Path, required=False)
+@click.argument("data", type=Path, required=False)
+@click.option("--target", "-t", metavar="COLUMN", help="FILE is a table, and this is the column to predict.")
+@click.option("--validation", type=Path, metavar="FILE", help="Rows that are not learned from, with the target.")
+@click.option("--group", metavar="COLUMN", help="Rows of one group (a patient, a house) belong together.")
+@click.option("--time", "time_", metavar="COLUMN", help="When each row was taken.")
+@click.option("--train-column", metavar="NAME", help="FILE is a log, and this is its training loss.")
+@click.option("--val-column", metavar="NAME", help="FILE is a log, and this is its held-out loss.")
+@click.option("--epoch-column", metavar="NAME", help="FILE is a log, and this counts its epochs.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "info"]),
+    help="End with exit code 3 if there is a finding as bad as that.",
+)
+@click.option("--all", "everything", is_flag=True, help="Also what was not told, and why.")
+@click.option("--explain", metavar="CODE", help="Say what a check looks at, such as LC101; nothing else is done.")
+@reading_options
+@json_option
+def doctor(file: Path | None, data: Path | None, explain: str | None, fail_on: str | None, everything: bool,
+           as_json: bool, **asked: Any) -> int:  # fmt: skip
+    """Look for what is wrong with FILE, and say what to try.
+
+    FILE is a model (.fold), best with DATA, the CSV file that it learned from; or a table, with --target; or a training
+    log of any tool: CSV, JSON lines, Trainer's JSON, or TensorBoard's files.
+    """
+    if explain is not None:
+        _explain(explain)
+        return 0
+    if file is None:
+        raise click.UsageError("what is to be looked at?\n  hint: planefold doctor FILE, a model, a table or a log")
+    _check(file, data, asked)
+    if file.suffix == ".fold":
+        found = {str(file): _of_model(file, data, asked)}
+    elif asked["target"] is not None:
+        found = {str(file): _of_table(file, asked)}
+    else:
+        found = _of_log(file, asked)
+    if as_json:
+        from planefold.reports.plain import plain
+
+        print_json(plain({"file": str(file), "runs": {name: one.to_dict() for name, one in found.items()}}))
+    else:
+        _print(found, everything)
+    fails = fail_on is not None and any(one.at_least(fail_on) for one in found.values())
+    return EXIT_GATE if fails else 0
+
+
+def _check(file: Path, data: Path | None, asked: Mapping[str, Any]) -> None:
+    """Refuse what does not go together."""
+    is_model = file.suffix == ".fold"
+    if data is not None and not is_model:
+        raise ParameterError(f"{file} is no .fold file, so {data} cannot be what it learned from",
+                             hint="--validation FILE names further rows of a table")  # fmt: skip
+    for_logs = [name for name in ("train_column", "val_column", "epoch_column") if asked[name] is not None]
+    if for_logs and (is_model or asked["target"] is not None):
+        flag = "--" + for_logs[0].replace("_", "-")
+        raise ParameterError(f"{flag} {asked[for_logs[0]]} is for training logs", hint="leave it out")
+    needs_rows = [name for name in ("validation", "group", "time_") if asked[name] is not None]
+    if needs_rows and ((is_model and data is None) or (not is_model and asked["target"] is None)):
+        flag = "--" + needs_rows[0].removesuffix("_")
+        raise ParameterError(
+            f"{flag} {asked[needs_rows[0]]} needs rows",
+            hint="planefold doctor MODEL DATA" if is_model else "say what to predict: --target COLUMN",
+        )
+
+
+# ------------------------------------------------------------------------------------------------ what is looked at
+
+
+def _of_model(file: Path, data: Path | None, asked: Mapping[str, Any]) -> Diagnosis:
+    from planefold.estimators import load
+
+    model = load(file)
+    if data is None:
+        return model.diagnose()
+    target = asked["target"] or model.target_name_
+    learned = _read(data, asked)
+    parts = {name: _column(learned, asked[flag], f"--{name}") for name, flag in (("group", "group"), ("time", "time_"))}
+    held_out = None
+    if asked["validation"] is not None:
+        judged = _read(asked["validation"], asked)
+        held_out = (judged, _target(judged, target))
+    return model.diagnose(
+        learned, _target(learned, target), validation_data=held_out, groups=parts["group"], time=parts["time"]
+    )
+
+
+def _of_table(file: Path, asked: Mapping[str, Any]) -> Diagnosis:
+    from planefold.doctor import diagnose
+
+    table = _read(file, asked)
+    for flag in ("target", "group", "time_"):
+        _column(table, asked[flag], f"--{flag.removesuffix('_')}")
+    validation = None
+    if asked["validation"] is not None:
+        validation = _read(asked["validation"], asked)
+        _column(validation, asked["target"], "--target")
+    return diagnose(
+        data=table, target=asked["target"], validation=validation, groups=asked["group"], time=asked["time_"]
+    )
+
+
+def _of_log(file: Path, asked: Mapping[str, Any]) -> dict[str, Diagnosis]:
+    from planefold.doctor import Case, diagnose_case
+    from planefold.doctor.logs import read_log
+
+    try:
+        runs = read_log(file, train=asked["train_column"], val=asked["val_column"], epoch=asked["epoch_column"])
+    except DataError as error:
+        error.hint = "; ".join(filter(None, [error.hint, "of a table, say what to predict: --target COLUMN"]))
+        raise
+    return {curves.source: diagnose_case(Case(curves=curves)) for curves in runs}
+
+
+def _read(path: Path, asked: Mapping[str, Any]) -> Table:
+    from planefold.data import read_table
+
+    return read_table(path, delimiter=asked["delimiter"], encoding=asked["encoding"])
+
+
+def _column(table: Table, name: str | None, flag: str) -> Any:
+    if name is None:
+        return None
+    if name not in table.names:
+        raise unknown_column(name, table.names, table.source, flag=f"{flag} ")
+    return table[name]
+
+
+def _target(table: Table, name: str | None) -> Any:
+    if name is None:
+        raise PlanefoldError("the file does not say which column was predicted", hint="say it: --target COLUMN")
+    return _column(table, name, "--target")
+
+
+# ------------------------------------------------------------------------------------------------------- the story
+
+
+def _print(found: Mapping[str, Diagnosis], everything: bool) -> None:
+    from planefold.cli.flags import in_flags
+
+    for number, (name, diagnosis) in enumerate(found.items()):
+        if number:
+            print_line("")
+        if len(found) > 1:
+            print_line(f"{name}:")
+        for line in str(diagnosis).splitlines():
+            print_line(in_flags(line))
+        if everything:
+            for code, finding in diagnosis.silenced.items():
+                print_line(f"also true, but not told: {code} {finding.title}: {finding.what}")
+            for code, why in diagnosis.not_applicable.items():
+                print_line(f"not looked at: {code}: {why}")
+
+
+def _explain(code: str) -> None:
+    import inspect
+
+    from planefold.doctor import CHECKS
+
+    check = CHECKS.get(code.upper())
+    if check is None:
+        raise unknown_choice("check", code, CHECKS)
+    print_line(f"{check.code} {check.title}")
+    print_line("")
+    print_line(inspect.cleandoc(check.__doc__ or ""))
+    if check.source:
+        print_line("")
+        print_line(f"Source: {check.source}")

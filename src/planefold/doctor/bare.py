@@ -1,0 +1,367 @@
+"""Statistics of two bare learning curves: what a log of anyone's training says without anything else.
+
+All of them are shares or logarithms of ratios, so that neither the unit of the loss nor the number of epochs matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from planefold.core.records import Record, counted
+from planefold.doctor.case import Curve, Curves
+from planefold.doctor.check import NotApplicableError
+
+MIN_POINTS = 5
+_TINY = 1e-12
+# Farther than this nothing more is learned from a logarithm of a ratio.
+_FAR = 4.0
+
+# What each statistic says. "End" is the median of the last three epochs, "range" the distance from the higher of the
+# two first losses (or the loss before training) down to the lowest loss of all.
+STATISTICS = {
+    "broken": "1 where a loss is infinite or not a number at the end",
+    "epochs": "log of the number of epochs",
+    "fall_train": "log of first over lowest training loss",
+    "fall_val": "log of first over lowest validation loss",
+    "end_train": "log of end over first training loss",
+    "end_val": "log of end over first validation loss",
+    "worse_train": "log of end over lowest training loss",
+    "worse_val": "log of end over lowest validation loss",
+    "rise": "rise of the validation loss from its lowest to its end, share of the range",
+    "rise_root": "its square root",
+    "turning": "place of the lowest validation loss, share of the epochs",
+    "turning_train": "place of the lowest training loss, share of the epochs",
+    "fell_after": "fall of the training loss after the validation loss was lowest, share of the range",
+    "apart": "root of rise times fell_after: the two curves part",
+    "gap": "validation minus training loss at the end, share of the range",
+    "gap_ratio": "log of validation over training loss at the end",
+    "gap_best": "the same where the validation loss is lowest",
+    "gap_first": "the same in the first epoch",
+    "gap_middle": "the same halfway",
+    "below_end": "the gap_ratio where it is negative, else 0",
+    "below_best": "the gap_best where it is negative, else 0",
+    "below": "share of the epochs with the validation loss below the training loss",
+    "slope_val": "fall of a straight line through the last third of the validation loss, share of its level",
+    "slope_train": "the same of the training loss",
+    "slope_val_range": "fall of that line, share of the range",
+    "slope_train_range": "the same of the training loss",
+    "trend_val": "slope_val over its standard error, squashed",
+    "trend_train": "slope_train over its standard error, squashed",
+    "late_val": "log of the mean validation loss of the last fifth but one over the last fifth",
+    "late_train": "the same of the training loss",
+    "gain_val": "fall that as many epochs more would bring if each quarter falls by the same factor, share of the range",
+    "gain_train": "the same of the training loss",
+    "gain_val_ratio": "the same fall as log(1 + share of the end)",
+    "gain_train_ratio": "the same of the training loss",
+    "early_val": "share of the fall that the first quarter brought",
+    "early_train": "the same of the training loss",
+    "jitter_val": "log of the noise of the last half (second differences), share of the range",
+    "jitter_train": "the same of the training loss",
+    "jitter_val_level": "log of that noise, share of the loss",
+    "jitter_train_level": "the same of the training loss",
+    "jitter_ratio": "jitter_val_level minus jitter_train_level",
+    "together": "correlation of the steps of the two curves in the last half",
+    "jump_val": "largest step up of the validation loss, share of the range",
+    "jump_train": "the same of the training loss",
+    "lowest_ratio": "log of the lowest training over the lowest validation loss",
+}
+# With the loss before training (epoch 0), which few logs have.
+START_STATISTICS = {
+    "start_first": "log of the loss before training over the first validation loss",
+    "start_val": "log of the loss before training over the lowest validation loss",
+    "start_train": "log of the loss before training over the lowest training loss",
+    "skill_val": "share of the loss before training that is gone from the validation loss at the end",
+    "skill_train": "the same of the training loss",
+    "flat": "what skill_train lacks to 0.15, else 0",
+}
+# With a score of which higher is better: accuracy, R^2 ...
+SCORE_STATISTICS = {
+    "score_end": "validation score at the end",
+    "score_best": "best validation score",
+    "score_drop": "best minus end",
+    "score_gain": "best minus first",
+    "score_late": "end minus the score halfway",
+    "score_rows": "log of the fewest held-out rows whose shares can be these scores, at most 1000",
+    "score_error": "standard error of the best score with that many rows",
+    "score_jitter": "noise of the score in the last half",
+    "score_gap": "training minus validation score at the end; 0 where there is no training score",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Pair(Record):
+    """Two curves with a value in every entry, from the first epoch on.
+
+    Parameters
+    ----------
+    epoch, train, val : array of shape (n,)
+        Epochs in which both losses are known, and finite.
+    start : float or None
+        Validation loss before training.
+    train_score, val_score : array of shape (n,) or None
+    broken : bool
+        Whether a loss became infinite or not a number.
+    broken_epoch : float
+        The first such epoch; nan where there is none.
+    """
+
+    epoch: Curve
+    train: Curve
+    val: Curve
+    start: float | None = None
+    train_score: Curve | None = None
+    val_score: Curve | None = None
+    broken: bool = False
+    broken_epoch: float = np.nan
+
+
+def pair_of(curves: Curves) -> Pair:
+    """Take the epochs in which both losses are known.
+
+    Raises
+    ------
+    NotApplicableError
+        Without both curves, or with fewer than five such epochs (a loss that became infinite needs none).
+    """
+    train = curves.train_eval if curves.train_loss is None else curves.train_loss
+    if train is None or curves.val_loss is None:
+        raise NotApplicableError(f"there is no {'training' if train is None else 'validation'} loss")
+    later = curves.epoch > 0
+    epoch, train, val = curves.epoch[later], train[later], curves.val_loss[later]
+    bad = np.isinf(train) | np.isinf(val)
+    both = np.isfinite(train) & np.isfinite(val)
+    if both.sum() < MIN_POINTS and not bad.any():
+        raise NotApplicableError(f"{counted(int(both.sum()), 'epoch')} with both losses; a verdict needs {MIN_POINTS}")
+    start = curves.val_loss[curves.epoch == 0]
+    return Pair(
+        epoch=epoch[both],
+        train=train[both],
+        val=val[both],
+        start=float(start[0]) if len(start) and np.isfinite(start[0]) else None,
+        train_score=_known(curves.train_score, later, both),
+        val_score=_known(curves.val_score, later, both),
+        broken=bool(bad.any()),
+        broken_epoch=float(epoch[bad][0]) if bad.any() else np.nan,
+    )
+
+
+def _known(score: Curve | None, later: Curve, both: Curve) -> Curve | None:
+    """Return the score in those epochs, gaps filled from their neighbours; None where it is mostly unknown."""
+    if score is None:
+        return None
+    values = score[later][both]
+    known = np.isfinite(values)
+    if known.sum() < max(len(values) / 2, MIN_POINTS):
+        return None
+    places = np.arange(len(values))
+    filled: Curve = np.interp(places, places[known], values[known])
+    return filled
+
+
+def statistics(pair: Pair) -> dict[str, float]:
+    """Compute every statistic that this pair of curves allows.
+
+    Returns
+    -------
+    dict of str to float
+        The keys of ``STATISTICS``; those of ``START_STATISTICS`` with a loss before training, those of
+        ``SCORE_STATISTICS`` with a validation score. All are finite.
+    """
+    if len(pair.val) < MIN_POINTS:  # it broke at once: what there is says nothing else
+        flat = np.ones(MIN_POINTS)
+        pair = Pair(epoch=np.arange(1.0, MIN_POINTS + 1), train=flat, val=flat, broken=True)
+    train, val, start = _positive(pair)
+    now = _shifted(pair.epoch, train)
+    top = max(train[0], val[0], 0.0 if start is None else min(start, 3 * max(train[0], val[0])))
+    span = max(top - min(train.min(), val.min()), 1e-9 * abs(top), _TINY)
+    found = {"broken": float(pair.broken), "epochs": float(np.log(len(val)))}
+    found |= _levels(train, val, span) | _gaps(now, val, span)
+    found |= _tail("val", val, span) | _tail("train", train, span) | _noise(now, train, val, span)
+    if start is not None:
+        found |= _from_start(train, val, start)
+    if pair.val_score is not None:
+        found |= _scores(pair.val_score, pair.train_score)
+    return found
+
+
+def _positive(pair: Pair) -> tuple[Curve, Curve, float | None]:
+    """Lift losses that fall below zero (densities), as ratios are taken."""
+    low = min(pair.train.min(), pair.val.min())
+    if low > 0:
+        return pair.train, pair.val, pair.start if pair.start is not None and pair.start > 0 else None
+    lift = 0.02 * (float(np.median(np.concatenate([pair.train, pair.val]))) - low) + 1e-9 - low
+    return pair.train + lift, pair.val + lift, None if pair.start is None else max(pair.start + lift, _TINY)
+
+
+def _shifted(epoch: Curve, train: Curve) -> Curve:
+    """Return the training loss at the end of each epoch: a running mean is half an epoch behind."""
+    halves: Curve = np.interp(epoch + 0.5, epoch, train)
+    step = (train[-1] - train[-2]) / max(epoch[-1] - epoch[-2], 1) / 2
+    halves[-1] += np.clip(step, -0.2 * train[-1], 0.0)
+    return halves
+
+
+def end_of(values: Curve) -> float:
+    """Return the median of the last three values (of fewer in a short curve)."""
+    return float(np.median(values[-max(min(3, len(values) // 4), 1) :]))
+
+
+def _log_ratio(above: float, below: float, low: float = -_FAR, high: float = _FAR) -> float:
+    return float(np.clip(np.log(max(above, _TINY)) - np.log(max(below, _TINY)), low, high))
+
+
+def _levels(train: Curve, val: Curve, span: float) -> dict[str, float]:
+    """Where the curves begin, turn and end."""
+    last = len(val) - 1
+    turning, end, end_train = int(np.argmin(val)), end_of(val), end_of(train)
+    rise = min((end - val.min()) / span, 1.5)
+    fell = float(np.clip((train[turning] - end_train) / span, 0, 1))
+    return {
+        "fall_train": _log_ratio(train[0], train.min(), high=14),
+        "fall_val": _log_ratio(val[0], val.min(), high=14),
+        "end_train": _log_ratio(end_train, train[0], low=-5),
+        "end_val": _log_ratio(end, val[0], low=-5),
+        "worse_train": _log_ratio(end_train, train.min()),
+        "worse_val": _log_ratio(end, val.min()),
+        "rise": rise,
+        "rise_root": float(np.sqrt(max(rise, 0))),
+        "turning": turning / last,
+        "turning_train": int(np.argmin(train)) / last,
+        "fell_after": fell,
+        "apart": float(np.sqrt(max(rise, 0) * fell)),
+        "lowest_ratio": _log_ratio(train.min(), val.min(), high=1),
+    }
+
+
+def _gaps(now: Curve, val: Curve, span: float) -> dict[str, float]:
+    """How far the validation loss lies above the training loss, at several places."""
+    middle, turning = len(val) // 2, int(np.argmin(val))
+    end, best = _log_ratio(end_of(val), end_of(now), -1.5, 3), _log_ratio(val.min(), now[turning], -1.5, 3)
+    halfway = _log_ratio(
+        float(np.median(val[middle : middle + 3])), float(np.median(now[middle : middle + 3])), -1.5, 3
+    )
+    return {
+        "gap": float(np.clip((end_of(val) - end_of(now)) / span, -1, 2)),
+        "gap_ratio": end,
+        "gap_best": best,
+        "gap_first": _log_ratio(val[0], now[0], -1.5, 1.5),
+        "gap_middle": halfway,
+        "below_end": min(end, 0.0),
+        "below_best": min(best, 0.0),
+        "below": float(np.mean(val < now)),
+    }
+
+
+def _tail(name: str, values: Curve, span: float) -> dict[str, float]:
+    """What the end of a curve promises, and how noisy it is there."""
+    n = len(values)
+    last = values[-max(n // 3, 4) :]
+    slope, error = line(last)
+    slope, error = -slope * (n - 1), error * (n - 1)
+    fifth, gain = max(n // 5, 1), promised_gain(values)
+    noise = jitter(values[n // 2 :] if n >= 8 else values)
+    fallen = max(values[0] - values.min(), 1e-9 * values[0], _TINY)
+    level = max(float(np.median(values[n // 2 :])), _TINY)
+    trend = slope / error if error > 0 else 9.0 * np.sign(slope)
+    return {
+        f"slope_{name}": float(np.clip(slope / max(float(np.median(last)), _TINY), -2, 2)),
+        f"slope_{name}_range": float(np.clip(slope / span, -2, 2)),
+        f"trend_{name}": float(np.arctan(trend / 6)),
+        f"late_{name}": _log_ratio(float(np.mean(values[-2 * fifth : -fifth])), float(np.mean(values[-fifth:])), -1, 1),
+        f"gain_{name}": float(np.clip(gain / span, 0, 1)),
+        f"gain_{name}_ratio": float(np.log1p(np.clip(gain / max(end_of(values), _TINY), 0, 3))),
+        f"early_{name}": float(np.clip((values[0] - values[max(n // 4, 1)]) / fallen, -1, 1)),
+        f"jitter_{name}": _log_ratio(noise, span, -9, 1),
+        f"jitter_{name}_level": _log_ratio(noise, level, -9, 1),
+        f"jump_{name}": float(np.clip(max(np.diff(values).max(), 0) / span, 0, 1.5)),
+    }
+
+
+def line(values: Curve) -> tuple[float, float]:
+    """Fit a straight line; return its slope for each entry and the standard error of it."""
+    places = np.arange(len(values)) - (len(values) - 1) / 2
+    spread = float(places @ places)
+    slope = float(places @ values) / spread
+    rest = values - values.mean() - slope * places
+    return slope, float(np.sqrt(rest @ rest / max(len(values) - 2, 1) / spread))
+
+
+def promised_gain(values: Curve) -> float:
+    """Return by how much the curve would fall in as many epochs again, if each quarter falls by the same factor."""
+    n, quarter = len(values), max(len(values) // 4, 2)
+    if n < 6:
+        return 0.0
+    first = values[-3 * quarter : -2 * quarter] if n >= 3 * quarter else values[:quarter]
+    before, last = float(values[-2 * quarter : -quarter].mean()), float(values[-quarter:].mean())
+    fell_before, fell = float(first.mean()) - before, before - last
+    if fell <= 0:
+        return 0.0
+    factor = min(fell / fell_before, 0.9) if fell_before > 0 else 0.9
+    return fell * sum(factor**i for i in range(1, n // quarter + 1))
+
+
+def jitter(values: Curve) -> float:
+    """Return the noise of a curve: root mean square of its second differences over the square root of 6."""
+    return float(np.sqrt(np.mean(np.diff(values, 2) ** 2) / 6)) if len(values) >= 3 else 0.0
+
+
+def _noise(now: Curve, train: Curve, val: Curve, span: float) -> dict[str, float]:
+    """Whether the two curves move together."""
+    half = len(val) // 2 - 1 if len(val) >= 10 else 0
+    steps, others = np.diff(val[half:]), np.diff(now[half:])
+    moves = steps.std() > 1e-9 * span and others.std() > 1e-9 * span
+    noise, other = (jitter(values[len(val) // 2 :] if len(val) >= 8 else values) for values in (val, train))
+    level, other_level = (max(float(np.median(values[len(val) // 2 :])), _TINY) for values in (val, train))
+    return {
+        "together": float(np.corrcoef(steps, others)[0, 1]) if moves else 0.0,
+        "jitter_ratio": _log_ratio(noise / level, other / other_level),
+    }
+
+
+def _from_start(train: Curve, val: Curve, start: float) -> dict[str, float]:
+    skill_train = float(np.clip(1 - end_of(train) / start, -1, 1))
+    return {
+        "start_first": _log_ratio(start, val[0], -2, 3),
+        "start_val": _log_ratio(start, val.min(), -1, 5),
+        "start_train": _log_ratio(start, train.min(), -1, 5),
+        "skill_val": float(np.clip(1 - end_of(val) / start, -1, 1)),
+        "skill_train": skill_train,
+        "flat": max(0.0, 0.15 - skill_train),
+    }
+
+
+def _scores(val: Curve, train: Curve | None) -> dict[str, float]:
+    best, end, rows = float(val.max()), end_of(val), rows_behind(val)
+    share = float(np.clip(best, 0, 1))
+    figures = {
+        "score_end": end,
+        "score_best": best,
+        "score_drop": best - end,
+        "score_gain": best - float(val[0]),
+        "score_late": end - float(np.median(val[len(val) // 2 : len(val) // 2 + 3])),
+        "score_rows": float(np.log(rows)),
+        "score_error": float(np.sqrt((share * (1 - share) + 0.25 / rows) / rows)),
+        "score_jitter": jitter(val[len(val) // 2 :]),
+        "score_gap": 0.0 if train is None else end_of(train) - end,
+    }
+    return {name: float(np.clip(value, -1, 7)) for name, value in figures.items()}
+
+
+def rows_behind(scores: Curve, most: int = 1000) -> int:
+    """Return the fewest rows whose shares can be these scores.
+
+    An accuracy is a whole number of rows over all of them: 0.9333 and 0.8667 can come from 15 rows, not from fewer.
+
+    >>> rows_behind(np.array([0.8667, 0.9333, 0.8667])), rows_behind(np.array([0.5, 0.75]))
+    (15, 4)
+    """
+    values = np.unique(scores[np.isfinite(scores)])
+    if not len(values) or values[0] < 0 or values[-1] > 1:
+        return most
+    rounding = 0.5 * 10.0 ** -min(max(len(f"{value:.7g}".partition(".")[2]) for value in values), 7)
+    rows = np.arange(1, most + 1)[:, None]
+    counts = rows * values
+    fits = (np.abs(counts - np.round(counts)) <= rows * rounding * 1.01 + 1e-9).all(axis=1)
+    return int(np.argmax(fits)) + 1 if fits.any() else most

@@ -1,0 +1,144 @@
+"""`Judge`: rows that a network is asked about again and again, held out or learned from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from planefold.engine.objectives import Objective
+from planefold.engine.sources import Rows
+from planefold.networks.mlp import MLP
+
+Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+class Judge:
+    """Loss and score of some rows: each member's on its own rows, then the mean.
+
+    Parameters
+    ----------
+    objective : Objective
+    rows : Rows
+    score : function (predictions, targets, weights) -> Tensor of shape (n_members,), optional
+    n_rows : int, optional
+        Of each member so many rows, spread evenly over its own; all of them by default.
+
+    Attributes
+    ----------
+    X, y, weights : Tensor
+        The rows, as :meth:`Rows.take` returns them.
+    outputs, row_losses, losses : Tensor
+        Of the network that was asked last, before the link: (n_members, n_rows, n_outputs), (n_members, n_rows) and
+        (n_members,).
+    """
+
+    outputs: Tensor
+    row_losses: Tensor
+    losses: Tensor
+
+    def __init__(self, objective: Objective, rows: Rows, score: Score | None = None, n_rows: int | None = None) -> None:
+        self.objective, self.score = objective, score
+        self.index = rows.members
+        if n_rows is None or n_rows >= rows.n_rows:
+            self.X, self.y, self.weights = rows.all()
+        else:
+            places = spread(rows.n_rows, n_rows)
+            self.index = None if rows.members is None else rows.members[:, places]
+            self.X, self.y, self.weights = rows.take(places if self.index is None else self.index)
+        self.n_rows = self.y.shape[-2]
+        self._shares: Floats | None = None
+        self._owner: Places | None = None
+        self._n_distinct = 0
+        self._sampled: dict[int, Places] = {}
+
+    def __call__(self, net: MLP) -> tuple[float, float | None]:
+        """Ask a network; return the loss and the score."""
+        with torch.inference_mode():
+            return self.take(net(self.X))
+
+    def take(self, outputs: Tensor) -> tuple[float, float | None]:
+        """Judge the outputs of a network, (n_members, n_rows, n_outputs)."""
+        self.outputs = outputs
+        self.row_losses = self.objective.row_loss(outputs, self.y)
+        self.losses = self.objective.mean(self.row_losses, self.weights)
+        loss = float(self.losses.mean())
+        if self.score is None:
+            return loss, None
+        return loss, float(self.score(self.objective.link(outputs), self.y, self.weights).mean())
+
+    def standard_error(self) -> float | None:
+        r"""Return the standard error of the loss that was given last, over the choice of the rows.
+
+        None of a single row.
+
+        Notes
+        -----
+        The loss is the mean over the ``M`` members of ratios ``sum_i w_i l_i / sum_i w_i``. To first order row ``r``
+        moves it by ``e_r = sum_m w_mr (l_mr - L_m) / (M W_m)``, added up over the members that see the row, whose
+        errors on it are not independent. The standard error is the root of ``n / (n - 1) sum_r e_r^2`` over the ``n``
+        distinct rows that weigh something; for one network and without weights it is the deviation of the losses over
+        the root of ``n``.
+
+        References
+        ----------
+        Cochran, "Sampling Techniques", 3rd edition, 1977, section 2.11 (ratios), section 9A.2 (rows that come together).
+        """
+        losses = self.row_losses.double().cpu().numpy()
+        if self._shares is None:
+            self._shares, self._owner, self._n_distinct = self._set_out(len(losses))
+        if self._n_distinct < 2:
+            return None
+        moved = (losses - self.losses.double().cpu().numpy()[:, None]) * self._shares
+        if self._owner is not None:
+            moved = np.bincount(self._owner, moved.ravel())
+        elif self.index is None:
+            moved = moved.sum(axis=0)
+        return math.sqrt(self._n_distinct / (self._n_distinct - 1) * float((moved * moved).sum()))
+
+    def _set_out(self, n_members: int) -> tuple[Floats, Places | None, int]:
+        """Return each row's share in the loss, whose row it is where rows come several times, and how many there are."""
+        if self.weights is None:
+            shares = np.full((1, self.n_rows), 1 / self.n_rows)
+        else:
+            weights = np.atleast_2d(self.weights.double().cpu().numpy())
+            shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+        shares = shares / n_members
+        if self.index is None:
+            return shares, None, int((shares > 0).sum())
+        counts = np.broadcast_to(shares > 0, self.index.shape)
+        n_distinct = len(np.unique(self.index[counts]))
+        owner = np.unique(self.index, return_inverse=True)[1].ravel() if n_distinct < counts.sum() else None
+        return shares, owner, n_distinct
+
+    def sampled(self, n_rows: int) -> NDArray[np.float16]:
+        """Return the losses of up to ``n_rows`` of the rows, the same ones in every call.
+
+        They are spread evenly over the rows, or over the rows of all members one after the other. Of rows that
+        all members see, the mean of the members is given. Weights play no part; what float16 cannot hold becomes its
+        largest number.
+        """
+        if n_rows not in self._sampled:
+            there = np.arange(self.n_rows) if self.index is None else np.flatnonzero(self.index >= 0)
+            self._sampled[n_rows] = there[spread(len(there), n_rows)]
+        losses = self.row_losses.cpu().numpy()
+        flat = losses.mean(axis=0) if self.index is None and len(losses) > 1 else losses.ravel()
+        return flat[self._sampled[n_rows]].clip(-LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+
+
+def spread(n: int, most: int) -> Any:
+    """Return up to ``most`` of the numbers below ``n``, evenly spread and with both ends: rows may be sorted.
+
+    >>> spread(10, 4).tolist(), spread(3, 4).tolist()
+    ([0, 3, 6, 9], [0, 1, 2])
+    """
+    return np.linspace(0, n - 1, min(n, most)).astype(np.int64)
