@@ -17,8 +17,6 @@ import numpy as np
 from labelled_runs.populations import Population
 from labelled_runs.recipes import Recipe
 from labelled_runs.trials import (
-    N_FRESH,
-    Meter,
     Rows,
     Watched,
     easy_rows,
@@ -33,6 +31,7 @@ from labelled_runs.trials import (
 Array = np.ndarray[Any, Any]
 
 ORACLE_ROWS, ORACLE_SEED = 6_000, 2**31 - 11
+DEFAULT_EPOCHS = 100  # of the estimators on tables as small as these
 LABELS = (
     "diverged",
     "oscillating",
@@ -187,16 +186,12 @@ def measure(recipe: Recipe, model: Any, rows: Rows, oracle: float) -> tuple[Trut
     if recipe.no_signal:
         y = np.random.default_rng(0).permutation(y)
     n_epochs, run = model.run_.n_epochs, model.run_
-    scheduled = model.learning_rate not in ("constant",)
-    longer: dict[str, Any] = {"n_iter_no_change": 100_000}
-    if scheduled:
-        seen = watch(estimator_of(recipe), rows, (X, y))
-        later = _try_watch(estimator_of(recipe, max_iter=2 * (model.max_iter or n_epochs), **longer), rows, (X, y))
-        after = later.fresh if later else []
+    planned = n_epochs if model.learning_rate == "constant" else model.max_iter or DEFAULT_EPOCHS
+    longer = _try_watch(estimator_of(recipe, max_iter=2 * planned, n_iter_no_change=100_000), rows, (X, y))
+    if model.learning_rate == "constant" and longer is not None:
+        seen, after = longer, longer.fresh[n_epochs:]
     else:
-        seen = _try_watch(estimator_of(recipe, max_iter=2 * n_epochs, **longer), rows, (X, y))
-        after = seen.fresh[n_epochs:] if seen else []
-        seen = seen or watch(estimator_of(recipe), rows, (X, y))
+        seen, after = watch(estimator_of(recipe), rows, (X, y)), [] if longer is None else longer.fresh
     seen = Watched(model, seen.fresh[:n_epochs], seen.train[:n_epochs], seen.fresh_rows[:n_epochs])
     source = known(recipe.family, recipe.seed)
     return truth_of(
@@ -367,5 +362,3 @@ def label_of(t: Truth, flags: Mapping[str, str]) -> str | None:
     healthy = t.train_skill > 0.85 and t.skill_end > 0.80 and all(answer == "no" for answer in flags.values())
     return "good_fit" if healthy else None
 
-
-__all__ = ["LABELS", "N_FRESH", "Meter", "Truth", "flags_of", "label_of", "measure", "oracle_loss", "trivial_loss"]

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planefold.cli.options import json_option, print_json, print_line, reading_options
+from planefold.cli.options import check_outputs, json_option, print_json, print_line, reading_options
+from planefold.cli.pictures import check_picture, save_picture
 from planefold.core.errors import DataError, ParameterError, PlanefoldError, unknown_choice, unknown_column
 
 if TYPE_CHECKING:
     from planefold.data import Table
-    from planefold.doctor import Diagnosis
+    from planefold.doctor import Curves, Diagnosis
+    from planefold.engine.run import Run
+    from planefold.estimators.base import BaseMLP
 
 EXIT_GATE = 3
 
@@ -34,6 +37,7 @@ EXIT_GATE = 3
     help="End with exit code 3 if there is a finding as bad as that.",
 )
 @click.option("--all", "everything", is_flag=True, help="Also what was not told, and why.")
+@click.option("--output", "-o", type=Path, metavar="FILE", help="A picture of the curves: .png, .svg or .pdf.")
 @click.option("--explain", metavar="CODE", help="Say what a check looks at, such as LC101; nothing else is done.")
 @reading_options
 @json_option
@@ -50,12 +54,9 @@ def doctor(file: Path | None, data: Path | None, explain: str | None, fail_on: s
     if file is None:
         raise click.UsageError("what is to be looked at?\n  hint: planefold doctor FILE, a model, a table or a log")
     _check(file, data, asked)
-    if file.suffix == ".fold":
-        found = {str(file): _of_model(file, data, asked)}
-    elif asked["target"] is not None:
-        found = {str(file): _of_table(file, asked)}
-    else:
-        found = _of_log(file, asked)
+    found, shown = _diagnosed(file, data, asked)
+    if asked["output"] is not None:
+        _draw(shown, asked["output"])
     if as_json:
         from planefold.reports.plain import plain
 
@@ -68,6 +69,8 @@ def doctor(file: Path | None, data: Path | None, explain: str | None, fail_on: s
 
 def _check(file: Path, data: Path | None, asked: Mapping[str, Any]) -> None:
     """Refuse what does not go together."""
+    check_picture(asked["output"])
+    check_outputs({"the picture": asked["output"]}, {"the file": file, "the data": data})
     is_model = file.suffix == ".fold"
     if data is not None and not is_model:
         raise ParameterError(f"{file} is no .fold file, so {data} cannot be what it learned from",
@@ -88,10 +91,29 @@ def _check(file: Path, data: Path | None, asked: Mapping[str, Any]) -> None:
 # ------------------------------------------------------------------------------------------------ what is looked at
 
 
-def _of_model(file: Path, data: Path | None, asked: Mapping[str, Any]) -> Diagnosis:
-    from planefold.estimators import load
+def _diagnosed(
+    file: Path, data: Path | None, asked: Mapping[str, Any]
+) -> tuple[dict[str, Diagnosis], Run | Curves | None]:
+    """Return the diagnosis of each run, and the curves of the last one."""
+    if file.suffix == ".fold":
+        from planefold.estimators import load
 
-    model = load(file)
+        model = load(file)
+        return {str(file): _of_model(model, data, asked)}, model.run_
+    if asked["target"] is not None:
+        return {str(file): _of_table(file, asked)}, None
+    return _of_log(file, asked)
+
+
+def _draw(shown: Run | Curves | None, path: Path) -> None:
+    if shown is None:
+        raise ParameterError(f"--output {path}: a table has no curves to draw", hint="leave it out")
+    from planefold.plots import curves
+
+    save_picture(lambda: curves(shown), path)
+
+
+def _of_model(model: BaseMLP, data: Path | None, asked: Mapping[str, Any]) -> Diagnosis:
     if data is None:
         return model.diagnose()
     target = asked["target"] or model.target_name_
@@ -121,7 +143,7 @@ def _of_table(file: Path, asked: Mapping[str, Any]) -> Diagnosis:
     )
 
 
-def _of_log(file: Path, asked: Mapping[str, Any]) -> dict[str, Diagnosis]:
+def _of_log(file: Path, asked: Mapping[str, Any]) -> tuple[dict[str, Diagnosis], Curves]:
     from planefold.doctor import Case, diagnose_case
     from planefold.doctor.logs import read_log
 
@@ -130,7 +152,7 @@ def _of_log(file: Path, asked: Mapping[str, Any]) -> dict[str, Diagnosis]:
     except DataError as error:
         error.hint = "; ".join(filter(None, [error.hint, "of a table, say what to predict: --target COLUMN"]))
         raise
-    return {curves.source: diagnose_case(Case(curves=curves)) for curves in runs}
+    return {curves.source: diagnose_case(Case(curves=curves)) for curves in runs}, runs[-1]
 
 
 def _read(path: Path, asked: Mapping[str, Any]) -> Table:

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from planefold.cli.options import check_outputs, json_option, print_json, print_line, reading_options
+from planefold.cli.pictures import check_picture, save_picture
 from planefold.core.errors import ParameterError, PlanefoldError, unknown_column
 
-PICTURES = (".png", ".svg", ".pdf")
 _FLAGS = {"max_regions": "--max-regions", "output": "--of", "window": "--window", "n_planes": "--merge",
           "limit": "--max-regions", "time_limit": "--time-limit"}  # fmt: skip
 _PARAMETER = re.compile(rf"\b({'|'.join(_FLAGS)})=('[^']*'|[^\s,;:]+(?:,\d{{3}})*)")
@@ -76,7 +76,7 @@ def read(model: Path, data: Path | None, delimiter: str | None, encoding: str, a
                 hint="name the CSV file DATA, or DATA with two of its columns: --x COLUMN --y COLUMN",
             )
         with _errors_in_flags():
-            _save(draw, asked["output"])
+            save_picture(draw, asked["output"])
     if as_json:
         from planefold.reports.plain import plain
 
@@ -122,10 +122,7 @@ def _check(data: Path | None, asked: dict[str, Any]) -> None:
             raise ParameterError(
                 f"--{flag} {asked[flag]} needs rows", hint="planefold read MODEL DATA, with a CSV file"
             )
-    picture = asked["output"]
-    if picture is not None and picture.suffix.lower() not in PICTURES:
-        raise ParameterError(f"{picture} is no picture that can be drawn",
-                             hint=f"let the name end with {', '.join(PICTURES)}")  # fmt: skip
+    check_picture(asked["output"])
 
 
 def column_of(name: str, names: list[str], source: str, flag: str) -> str:
@@ -133,19 +130,6 @@ def column_of(name: str, names: list[str], source: str, flag: str) -> str:
     if name not in names:
         raise unknown_column(name, names, source, flag=f"{flag} ")
     return name
-
-
-def _save(draw: Any, path: Path) -> None:
-    import io
-
-    from planefold.core.files import atomic_write
-
-    drawn = draw()
-    figure = getattr(drawn, "figure", drawn)
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=160, bbox_inches="tight")
-    with atomic_write(path, "wb") as file:
-        file.write(picture.getvalue())
 
 
 @contextlib.contextmanager

@@ -47,6 +47,8 @@ class Curves(Record):
         Loss of always predicting the training mean or the training shares, on training and held-out rows.
     n_train, n_val : int or None
         Rows behind the curves.
+    n_eval : int or None
+        Training rows behind the last ``train_eval`` and its ``train_se``.
     kept_epoch : int or None
         Epoch whose weights were put back at the end; None when the last weights stayed.
     stopped_because : str
@@ -71,6 +73,7 @@ class Curves(Record):
     trivial_val_loss: float | None = None
     n_train: int | None = None
     n_val: int | None = None
+    n_eval: int | None = None
     kept_epoch: int | None = None
     stopped_because: str = ""
     rounded: bool = False
@@ -99,6 +102,7 @@ class Curves(Record):
             trivial_val_loss=run.trivial_val_loss,
             n_train=run.n_train,
             n_val=run.n_val or None,
+            n_eval=run.n_eval or None,
             kept_epoch=run.best_epoch if run.restored_best else None,
             stopped_because=run.stopped_because,
         )

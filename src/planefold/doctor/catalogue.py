@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from planefold.doctor import curves, data, gradients, scores
+from planefold.doctor import curves, data, gradients, outputs, scaling, scores, units
 from planefold.doctor.check import Check
 
 # What the network was given; how it was built and stepped; what the curves then show; what came out of it.
@@ -29,6 +29,7 @@ def _checks_of(module: ModuleType) -> dict[str, Check]:
     return {value.code: value for value in vars(module).values() if isinstance(value, Check)}
 
 
-_FOUND = {code: check for module in (curves, gradients, data, scores) for code, check in _checks_of(module).items()}
+_MODULES = (curves, gradients, units, outputs, scaling, data, scores)
+_FOUND = {code: check for module in _MODULES for code, check in _checks_of(module).items()}
 CHECKS: dict[str, Check] = {code: _FOUND[code] for code in ORDER if code in _FOUND}
 assert CHECKS.keys() == _FOUND.keys(), f"these have no place in the order: {_FOUND.keys() - CHECKS.keys()}"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError
 from planefold.doctor.finding import Action
+from planefold.doctor.measures import measured
 from planefold.engine.run import Run
 
 Floats = NDArray[np.float64]
@@ -18,7 +16,7 @@ Floats = NDArray[np.float64]
 TINY = 1e-12
 REFERENCE_SKILL = 0.1  # a reference that knows less than that says nothing about what there is to learn
 WORSE_THAN_TRIVIAL = 1.12  # times the trivial loss: beyond any noise of a network that merely learned nothing
-N_JITTER = 6  # losses that are needed to tell jumps from a trend
+ENOUGH = 6  # losses with dropout off, for them to stand for the whole curve
 
 
 def run_of(case: Case) -> Run:
@@ -62,34 +60,40 @@ def training_losses(case: Case) -> Floats:
         raise NotApplicableError("there are no curves")
     for curve in (case.curves.train_eval, case.curves.train_loss):
         known = np.zeros(0) if curve is None else curve[~np.isnan(curve)]
-        if len(known) >= min(N_JITTER, int((case.curves.epoch > 0).sum())) and len(known):
+        if len(known) >= min(ENOUGH, int((case.curves.epoch > 0).sum())) and len(known):
             return known
     raise NotApplicableError("the losses of the training rows are not known")
 
 
 def trivial_loss(case: Case) -> float:
     """Return the loss of always predicting the same."""
-    loss = case.curves.trivial_loss if case.curves is not None else None
+    loss = None if case.curves is None else case.curves.trivial_loss
     if loss is None or not loss > TINY:
         raise NotApplicableError("the loss of always predicting the same is not known, or there is nothing to learn")
     return loss
 
 
 def learned(case: Case) -> float:
-    """Return the share of what can be learned that the training rows show at the end: 0 nothing, 1 all.
+    """Return the share of what can be learned that the training rows showed at their best: 0 nothing, 1 all.
 
     Without a reference all of the trivial loss counts as learnable. With one that learned something, what lies
     beyond its loss does not.
     """
-    trivial, losses = trivial_loss(case), training_losses(case)
-    reachable = trivial
-    reference = case.reference
-    if reference is not None and case.curves is not None:
-        level = case.curves.trivial_val_loss or trivial
-        if reference.loss < (1 - REFERENCE_SKILL) * level:
-            reachable = trivial * (1 - max(reference.loss, 0.0) / level)
-    last = losses[-1]
-    return float((trivial - last) / reachable) if np.isfinite(last) else -np.inf
+    trivial = trivial_loss(case)
+    assert case.curves is not None
+    lowest = measured(case.curves, case.reference).lowest_train
+    if lowest is None:
+        raise NotApplicableError("the losses of the training rows are not known")
+    return (trivial - lowest) / (trivial * _reachable(case))
+
+
+def _reachable(case: Case) -> float:
+    """Return the share of the trivial loss that can be learned away, as far as it is known."""
+    level = case.curves.trivial_val_loss if case.curves is not None else None
+    if case.reference is None or not level:
+        return 1.0
+    share = 1 - max(case.reference.loss, 0.0) / level
+    return share if share > REFERENCE_SKILL else 1.0
 
 
 def has_diverged(case: Case) -> bool:
@@ -101,27 +105,15 @@ def has_diverged(case: Case) -> bool:
 
 
 def jitter(case: Case) -> float:
-    """Return how far the training loss jumps from epoch to epoch in the second half, as a share of the learnable range.
-
-    The root mean square of the second differences over sqrt(6), which is the deviation of independent noise around
-    any straight line. 0 where there are too few epochs to tell.
-    """
-    losses, trivial = training_losses(case), trivial_loss(case)
-    tail = losses[len(losses) // 2 :]
-    if len(tail) < N_JITTER or not np.isfinite(losses).all():
-        return 0.0
-    reach = max(trivial - float(losses.min()), 0.05 * trivial)
-    return float(np.sqrt(np.mean(np.diff(tail, 2) ** 2) / 6) / reach)
+    """Return how far the loss jumps from epoch to epoch, as a share of the learnable range; 0 where it is not known."""
+    if case.curves is None:
+        raise NotApplicableError("there are no curves")
+    return measured(case.curves, case.reference).share("jitter") or 0.0
 
 
 def layer(index: int) -> str:
     """Name a layer as people count."""
     return f"layer {index + 1}"
-
-
-def change(words: str, parameters: Mapping[str, Any] | None = None) -> Action:
-    """Return an action whose words end with nothing but what the parameters do not say already."""
-    return Action(words=words, parameters=dict(parameters or {}))
 
 
 def scaled_rate(case: Case, factor: float) -> Action:
@@ -131,10 +123,10 @@ def scaled_rate(case: Case, factor: float) -> Action:
     if rate is None:
         return Action(words=f"a learning rate {how}")
     new = float(f"{float(rate) * factor:.6g}")
-    return Action(words=f"learning_rate_init={new:g}, {how}", parameters={"learning_rate_init": new})
+    return Action(words=f"learning_rate_init {how}", parameters={"learning_rate_init": new})
 
 
 def fresh_start(case: Case) -> Action:
     """Return the advice to draw the first weights so that they suit the activation."""
     kind = "he_normal" if case.settings.get("activation", "relu") in ("relu", "leaky_relu") else "glorot_uniform"
-    return Action(words=f"init={kind!r}, which suits the activation", parameters={"init": kind})
+    return Action(words="an init that suits the activation", parameters={"init": kind})

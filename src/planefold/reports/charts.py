@@ -12,7 +12,20 @@ from planefold.reports.baselines import TRIVIAL
 from planefold.reports.metrics import Floats
 from planefold.reports.numbers import number, percent, together
 from planefold.reports.records import CalibrationBin, Metric, Residuals
-from planefold.reports.svg import Frame, Scale, closed, dots, label, line, marker, path, rect, roomy_ticks, svg, tick_texts
+from planefold.reports.svg import (
+    Frame,
+    Scale,
+    closed,
+    dots,
+    label,
+    line,
+    marker,
+    path,
+    rect,
+    roomy_ticks,
+    svg,
+    tick_texts,
+)
 
 _MOST_BUCKETS = 150
 _NAMES = {"majority class": "Majority rule", "mean": "Always the mean", "gradient boosting": "Gradient boosting"}

@@ -68,7 +68,9 @@ def _components(values: Floats, n_train: int, random: np.random.RandomState) -> 
     return np.asarray(centred @ axes)
 
 
-def nearest(queries: Floats, reference: Floats, k: int, own: npt.NDArray[np.int64] | None = None) -> tuple[Floats, Floats]:
+def nearest(
+    queries: Floats, reference: Floats, k: int, own: npt.NDArray[np.int64] | None = None
+) -> tuple[Floats, Floats]:
     """Find the k nearest rows of each query.
 
     Parameters

@@ -311,7 +311,9 @@ def _bits(column: Array) -> npt.NDArray[np.uint64]:
 
 def _identity_of_bytes(flat: Array) -> npt.NDArray[np.uint64]:
     rows = np.ascontiguousarray(flat)
-    _, codes = np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel(), return_inverse=True)
+    _, codes = np.unique(
+        rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel(), return_inverse=True
+    )
     return scrambled(codes.astype(np.uint64), 0)[:, None]
 
 

@@ -1,0 +1,107 @@
+"""The checks of scales (DA3). Each is one function of a case: a finding, or None."""
+
+from __future__ import annotations
+
+from planefold.doctor.case import Case
+from planefold.doctor.check import NotApplicableError, check
+from planefold.doctor.confidence import confidence
+from planefold.doctor.figures import TINY, run_of
+from planefold.doctor.finding import Action, Finding
+
+# What steps, units and curves show of numbers on a wrong scale.
+SYMPTOMS = ("GR101", "GR102", "GR201", "GR202", "GR203", "GR301", "GR302", "GR401", "GR402", "GR501",
+            "LC201", "LC202", "LC203", "LC301", "LC401", "LC701", "LC901")  # fmt: skip
+
+RATIO, LARGEST, OFFSET = 25.0, 16.0, 16.0
+TARGET_SCALE, TARGET_OFFSET, TARGET_SMALL = 10.0, 10.0, 0.01
+
+
+@check("DA301", "unscaled inputs", silences=SYMPTOMS, source="LeCun et al., Efficient BackProp, 1998, section 4.3")
+def check_inputs(case: Case) -> Finding | None:
+    """Report columns on very different scales, or far from zero.
+
+    One learning rate serves all weights. A column whose numbers are a hundred times larger than another's rules the
+    first steps, and the other is not heard; columns far from zero drive units to their limits.
+
+    Notes
+    -----
+    **Rule**: among the numeric inputs the largest robust deviation is more than 25 times the smallest, or above 16, or
+    a median lies more than 16 deviations from zero. Inputs of two values (one-hot) do not count.
+
+    **Fires on**: a salary in dollars beside an age in years, as they are; a year such as 2024.
+
+    **Silent on**: ``preprocess="auto"``; columns with heavy tails around zero; one-hot columns; ``batch_norm=True``,
+    which rescales what each unit receives.
+
+    **Limits**: the target's scale is another finding (DA302).
+    """
+    facts = run_of(case).facts
+    if "input_scale_ratio" not in facts:
+        raise NotApplicableError("the scales of the inputs are not known")
+    if case.settings.get("batch_norm"):
+        return None
+    ratio, largest, offset = (
+        float(facts.get(name) or 0.0) for name in ("input_scale_ratio", "input_scale", "input_offset")
+    )
+    strengths = {
+        f"the columns' scales are up to {ratio:.3g} times apart": ratio / RATIO,
+        f"a column has a deviation of {largest:.3g}": largest / LARGEST,
+        f"a column lies {offset:.3g} deviations from zero": offset / OFFSET,
+    }
+    what = max(strengths, key=strengths.__getitem__)
+    if strengths[what] < 1:
+        return None
+    return Finding(
+        severity="warning",
+        what=what,
+        why="One learning rate serves all columns: the largest rules the steps, and the others are hardly heard.",
+        advice=_scale(case, "standardised columns"),
+        evidence={"scale_ratio": ratio, "scale": largest, "offset": offset},
+        confidence=confidence("DA301", strengths[what]),
+    )
+
+
+@check("DA302", "unscaled target", silences=SYMPTOMS, source="LeCun et al., Efficient BackProp, 1998, section 4.5")
+def check_target(case: Case) -> Finding | None:
+    """Report a target of numbers that are far too large, too small or too far from zero for an output near zero.
+
+    Notes
+    -----
+    **Rule**: the target's deviation is above 10 or below 0.01, or its mean is more than 10 deviations from zero.
+
+    **Fires on**: prices in dollars with ``preprocess=None``.
+
+    **Silent on**: ``preprocess="auto"``, which standardises the target; classes; counts with ``loss="poisson"``, whose
+    output is a logarithm.
+
+    **Limits**: an output bias that starts at the mean would make up for the offset, and is not seen.
+    """
+    run = run_of(case)
+    if "target_scale" not in run.facts:
+        raise NotApplicableError("the target is not a number, or its scale is not known")
+    if "poisson" in run.objective:
+        return None
+    scale, offset = float(run.facts["target_scale"]), float(run.facts.get("target_offset") or 0.0)
+    strengths = {
+        f"the target has a deviation of {scale:.3g}": max(scale / TARGET_SCALE, TARGET_SMALL / max(scale, TINY)),
+        f"the target's mean lies {offset:.3g} deviations from zero": offset / TARGET_OFFSET,
+    }
+    what = max(strengths, key=strengths.__getitem__)
+    if strengths[what] < 1:
+        return None
+    return Finding(
+        severity="warning",
+        what=what,
+        why="A network starts near zero, and its steps suit a target of about one: this one takes far too many, or "
+        "far too short ones.",
+        advice=_scale(case, "a standardised target"),
+        evidence={"scale": scale, "offset": offset},
+        confidence=confidence("DA302", strengths[what]),
+    )
+
+
+def _scale(case: Case, what: str) -> tuple[Action, ...]:
+    """Let the estimator prepare the numbers, or else do it oneself."""
+    if "preprocess" in case.settings and case.settings["preprocess"] is None:
+        return (Action(words=f"{what} (preprocess)", parameters={"preprocess": "auto"}),)
+    return (Action(words=what),)
