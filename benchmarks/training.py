@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 import subprocess
@@ -247,28 +248,16 @@ def run_ensemble(options: argparse.Namespace) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------ health
 
 
-class _NoHealth:
-    """Stand in for what measures the layers: nothing is ever due."""
-
-    def __init__(self, *_: Any) -> None: ...
-
-    def is_due(self, _: int) -> bool:
-        return False
-
-    def figures(self, _: int) -> dict[str, Any]:
-        return {}
-
-
 @contextlib.contextmanager
 def without_health() -> Iterator[None]:
-    """Train without the health record. Users have no switch for it, since it costs so little."""
-    from planefold.engine import loop
+    """Train without the record of gradients, weights and units. Estimators have no switch for it."""
+    from planefold.estimators import base
 
-    measured, loop.Health = loop.Health, _NoHealth
+    recorded, base.train = base.train, functools.partial(base.train, record=False)
     try:
         yield
     finally:
-        loop.Health = measured
+        base.train = recorded
 
 
 def run_health(options: argparse.Namespace) -> dict[str, Any]:

@@ -32,7 +32,7 @@ VERDICTS = {
     "good_fit": "good fit",
 }
 N_EVAL = 2000  # training rows behind the recorded train_eval
-N_PROBE = 256  # and behind a thinned one, but for the last
+N_PROBE = 256  # and behind a thinned one
 
 
 class LabelledRun(NamedTuple):
@@ -58,7 +58,7 @@ def read_labelled_runs(
         Whether to tell what the trees reached on the same rows.
     every : int
         Above 1: leave the training loss with dropout off in epochs 0, 1, each ``every``-th and the last, and give it
-        the noise of 256 rows (the same ones in each epoch) but in the last.
+        the noise of 256 rows, the same ones in each epoch.
     random_state : int
         Of that noise.
     """
@@ -83,7 +83,9 @@ def read_labelled_runs(
 
 def _run(fact: Any, curve: Any, rows: Any, every: int, rng: np.random.Generator) -> Run:
     n_train = int(fact.n_train)
-    curve = curve.assign(train_eval=_thinned(curve, n_train, every, rng)) if every > 1 else curve
+    n_eval = min(n_train, N_EVAL)
+    if every > 1:
+        curve, n_eval = _thinned(curve, n_eval, every, rng), min(n_train, N_PROBE)
     epochs = tuple(
         Epoch(
             epoch=int(row.epoch), train_loss=row.train_loss, objective=row.train_loss,
@@ -98,32 +100,40 @@ def _run(fact: Any, curve: Any, rows: Any, every: int, rng: np.random.Generator)
     return Run(
         epochs=epochs, objective="", solver=fact.optimizer, device="cpu",
         stopped_because="max_iter" if finite else "diverged", best_epoch=None, restored_best=False,
-        n_train=n_train, n_val=int(fact.n_val), n_eval=min(n_train, N_EVAL), batch_size=int(fact.batch_size),
+        n_train=n_train, n_val=int(fact.n_val), n_eval=n_eval, batch_size=int(fact.batch_size),
         iterations_per_epoch=int(fact.steps_per_epoch), n_parameters=int(fact.n_params),
         trivial_loss=float(fact.l0_train), trivial_val_loss=float(fact.l0_val), val_rows=rows,
         settings=_settings(fact),
     )  # fmt: skip
 
 
-def _thinned(curve: Any, n_train: int, every: int, rng: np.random.Generator) -> Any:
-    """Return the training loss as a recorder with little time would have measured it."""
-    epoch, last = curve.epoch.to_numpy(), int(curve.epoch.max())
-    measured = (epoch <= 1) | (epoch % every == 0) | (epoch == last)
+def _thinned(curve: Any, n_eval: int, every: int, rng: np.random.Generator) -> Any:
+    """Change the training loss into what a recorder with little time would have measured."""
+    epoch = curve.epoch.to_numpy()
+    measured = (epoch <= 1) | (epoch % every == 0) | (epoch == epoch.max())
+    coarser = np.sqrt(max(n_eval / N_PROBE, 1.0))
     noise = 0.95 * rng.standard_normal() + 0.31 * rng.standard_normal(len(epoch))
-    spread = curve.train_se.to_numpy() * np.sqrt(min(n_train, N_EVAL))
-    off = np.where((epoch == last) | (n_train <= N_PROBE), 0.0, noise * spread / np.sqrt(N_PROBE))
-    return np.where(measured, np.maximum(curve.train_eval + off, 0), np.nan)
+    spread = curve.train_se.to_numpy() * np.sqrt(coarser**2 - 1)
+    return curve.assign(
+        train_eval=np.where(measured, np.maximum(curve.train_eval + noise * spread, 0), np.nan),
+        train_se=curve.train_se * coarser,
+    )
 
 
 def _settings(fact: Any) -> dict[str, Any]:
-    """Name how it was trained as the estimator does."""
+    """Name how it was trained as the estimator does.
+
+    Its ``alpha`` is divided by the rows of a batch (but for adamw); the recorded penalties are not.
+    """
     sizes = ast.literal_eval(str(fact.hidden))
-    penalty = 0.0 if pd.isna(fact.l2_penalty) else float(fact.l2_penalty)
+    penalty = 0.0 if pd.isna(fact.l2_penalty) else 2 * float(fact.l2_penalty)
+    decay = float(fact.weight_decay)
+    alpha = decay if fact.optimizer == "adamw" else (decay + penalty) * int(fact.batch_size)
     return {
         "hidden_layer_sizes": tuple(sizes) if isinstance(sizes, list) else (sizes,), "activation": fact.activation,
         "solver": fact.optimizer, "learning_rate_init": float(fact.lr), "batch_size": int(fact.batch_size),
         "learning_rate": {"const": "constant"}.get(fact.schedule, fact.schedule), "max_iter": int(fact.epochs),
-        "dropout": float(fact.dropout), "alpha": max(float(fact.weight_decay), penalty),
+        "dropout": float(fact.dropout), "alpha": alpha,
         "batch_norm": bool(fact.batch_norm), "early_stopping": False, "restore_best": False, "clip_norm": None,
     }  # fmt: skip
 

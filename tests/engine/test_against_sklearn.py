@@ -70,7 +70,7 @@ SOLVERS = {
 def test_training_gives_scikit_learns_weights_and_loss_curve(engine, problem, solver, weights):
     theirs, net, run = _both(engine, problem, weights=weights, **SOLVERS[solver])
     _assert_same_weights(net, theirs)
-    np.testing.assert_allclose(run["objective"], theirs.loss_curve_, rtol=1e-7)
+    np.testing.assert_allclose(run["objective"][1:], theirs.loss_curve_, rtol=1e-7)
     assert run.n_epochs == theirs.n_iter_
 
 
@@ -80,14 +80,14 @@ def test_training_gives_scikit_learns_weights_and_loss_curve(engine, problem, so
 def test_every_activation_and_penalty_trains_as_in_scikit_learn(engine, activation, solver, alpha):
     theirs, net, run = _both(engine, "multiclass", activation=activation, solver=solver, alpha=alpha)
     _assert_same_weights(net, theirs)
-    np.testing.assert_allclose(run["objective"], theirs.loss_curve_, rtol=1e-7)
+    np.testing.assert_allclose(run["objective"][1:], theirs.loss_curve_, rtol=1e-7)
 
 
 @pytest.mark.parametrize("changes", [{"shuffle": False}, {"batch_size": 70}, {"batch_size": 1}, {"batch_size": 69}])
 def test_every_way_to_cut_the_rows_trains_as_in_scikit_learn(engine, changes):
     theirs, net, run = _both(engine, "regression", **{"solver": "adam", "max_iter": 4} | changes)
     _assert_same_weights(net, theirs)
-    np.testing.assert_allclose(run["objective"], theirs.loss_curve_, rtol=1e-7)
+    np.testing.assert_allclose(run["objective"][1:], theirs.loss_curve_, rtol=1e-7)
 
 
 @pytest.mark.parametrize("learning_rate", ["constant", "adaptive"])
@@ -126,7 +126,7 @@ def test_several_targets_give_scikit_learns_weights(engine, solver):
     # Its steps follow the gradient of the sum over the targets, its curve shows the mean: ours shows what is lowered.
     theirs, net, run = _both(engine, "two targets", solver=solver, alpha=0.0, tol=0.0, n_iter_no_change=np.inf)
     _assert_same_weights(net, theirs)
-    np.testing.assert_allclose(run["objective"], 2 * np.array(theirs.loss_curve_), rtol=1e-7)
+    np.testing.assert_allclose(run["objective"][1:], 2 * np.array(theirs.loss_curve_), rtol=1e-7)
 
 
 def test_training_in_instalments_is_partial_fit(engine):

@@ -28,6 +28,11 @@ def _spend(budget, clock, seconds):
         clock.now += seconds
 
 
+def _fail(clock):
+    clock.now += 2.0
+    return 1 / 0
+
+
 def test_nothing_is_allowed_before_any_time_has_passed(clock):
     budget = Budget(share=0.1, clock=clock)
     assert budget.allows()  # nothing of nothing
@@ -55,8 +60,7 @@ def test_what_was_spent_counts_and_its_own_time_is_time_passed(clock):
 def test_a_measurement_that_fails_is_counted(clock):
     budget = Budget(clock=clock)
     with pytest.raises(ZeroDivisionError), budget.spending():
-        clock.now += 2.0
-        _ = 1 / 0
+        _fail(clock)
     assert budget.spent == 2.0
     _spend(budget, clock, 1.0)
     assert budget.spent == 3.0
@@ -69,6 +73,19 @@ def test_a_measurement_within_another_is_not_counted_twice(clock):
         _spend(budget, clock, 2.0)
         clock.now += 4.0
     assert budget.spent == 7.0
+
+
+def test_a_pause_is_no_time_of_the_training(clock):
+    budget = Budget(share=0.1, clock=clock)
+    clock.now += 10.0
+    budget.pause()
+    clock.now += 1000.0
+    assert budget.elapsed == 10.0
+    budget.resume()
+    clock.now += 5.0
+    assert budget.elapsed == 15.0
+    assert budget.allows(1.5)
+    assert not budget.allows(1.6)
 
 
 def test_beginning_anew_forgets(clock):

@@ -72,10 +72,10 @@ def test_what_ends_one_lane_ends_all_of_them_and_leaves_no_thread(engine, proble
     net, rows = _problem(engine, problem)
     run_of, made = Lane.run, []
 
-    def fails(self, batches, numbers, penalties, health, stop):
+    def fails(self, batches, numbers, penalties, health, watched, stop):
         if self.members.start == 0 and len(made) == 3:
             raise error
-        run_of(self, batches, numbers, penalties, health, stop)
+        run_of(self, batches, numbers, penalties, health, watched, stop)
         if self.members.start == 0:
             made.append(self)
 

@@ -210,14 +210,14 @@ def test_cosine_is_counted_over_all_steps_of_all_epochs(engine, problem, solver)
     _, run = engine.fit(engine.rows(problem.X, problem.y), **plan)
     last_steps = [(epoch * 3 + 2) / 12 for epoch in range(4)]  # three steps an epoch
     expected = [0.005 * (1 + math.cos(math.pi * p)) for p in last_steps]
-    np.testing.assert_allclose(run["learning_rate"], expected, rtol=1e-12)
+    np.testing.assert_allclose(run["learning_rate"][1:], expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", SCHEDULES)
 def test_a_training_runs_with_every_kind(engine, problem, kind):
     plan = {"solver": "sgd", "learning_rate_init": 0.02, "max_iter": 12, "batch_size": 20}
     _, run = engine.fit(engine.rows(problem.X, problem.y), learning_rate=kind, **plan)
-    assert run["train_loss"][-1] < 0.9 * run["train_loss"][0]
+    assert run["train_loss"][-1] < 0.9 * run["train_loss"][1]
 
 
 def test_calls_of_partial_fit_warm_up_once_and_count_epochs_over_all_calls():

@@ -30,7 +30,7 @@ def table():
 def _model(**changes):
     parameters = {
         "hidden_layer_sizes": (8,), "n_members": 1, "skip": None, "dropout": 0.0, "max_iter": 12,
-        "learning_rate": "constant", "random_state": 0,
+        "random_state": 0,
     }  # fmt: skip
     return MLPClassifier(**parameters | changes)
 

@@ -5,7 +5,7 @@ All of them are shares or logarithms of ratios, so that neither the unit of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from planefold.doctor.case import Curve, Curves
 from planefold.doctor.check import NotApplicableError
 
 MIN_POINTS = 5
+# Longer curves are thinned: none that the scorecard was fitted to was longer.
+_MAX_POINTS = 120
 _TINY = 1e-12
 # Farther than this nothing more is learned from a logarithm of a ratio.
 _FAR = 4.0
@@ -28,44 +30,31 @@ STATISTICS = {
     "end_train": "log of end over first training loss",
     "end_val": "log of end over first validation loss",
     "worse_train": "log of end over lowest training loss",
-    "worse_val": "log of end over lowest validation loss",
-    "rise": "rise of the validation loss from its lowest to its end, share of the range",
-    "rise_root": "its square root",
+    "rise_root": "root of the rise of the validation loss from its lowest to its end, share of the range",
     "turning": "place of the lowest validation loss, share of the epochs",
     "turning_train": "place of the lowest training loss, share of the epochs",
-    "fell_after": "fall of the training loss after the validation loss was lowest, share of the range",
-    "apart": "root of rise times fell_after: the two curves part",
     "gap": "validation minus training loss at the end, share of the range",
     "gap_ratio": "log of validation over training loss at the end",
-    "gap_best": "the same where the validation loss is lowest",
-    "gap_first": "the same in the first epoch",
-    "gap_middle": "the same halfway",
+    "gap_best": "log of validation over training loss where the validation loss is lowest",
+    "gap_first": "log of validation over training loss in the first epoch",
+    "gap_middle": "log of validation over training loss halfway",
     "below_end": "the gap_ratio where it is negative, else 0",
     "below_best": "the gap_best where it is negative, else 0",
     "below": "share of the epochs with the validation loss below the training loss",
     "slope_val": "fall of a straight line through the last third of the validation loss, share of its level",
-    "slope_train": "the same of the training loss",
-    "slope_val_range": "fall of that line, share of the range",
-    "slope_train_range": "the same of the training loss",
-    "trend_val": "slope_val over its standard error, squashed",
+    "slope_train": "fall of a straight line through the last third of the training loss, share of its level",
+    "slope_train_range": "fall of that line, share of the range",
     "trend_train": "slope_train over its standard error, squashed",
-    "late_val": "log of the mean validation loss of the last fifth but one over the last fifth",
-    "late_train": "the same of the training loss",
-    "gain_val": "fall that as many epochs more would bring if each quarter falls by the same factor, share of the range",
-    "gain_train": "the same of the training loss",
-    "gain_val_ratio": "the same fall as log(1 + share of the end)",
-    "gain_train_ratio": "the same of the training loss",
-    "early_val": "share of the fall that the first quarter brought",
-    "early_train": "the same of the training loss",
-    "jitter_val": "log of the noise of the last half (second differences), share of the range",
-    "jitter_train": "the same of the training loss",
+    "late_train": "log of the mean training loss of the last fifth but one over that of the last fifth",
+    "gain_val": "fall of the validation loss that as many epochs more would bring if each quarter falls by the same factor, "
+    "share of the range",
+    "gain_train_ratio": "that fall of the training loss, as log(1 + share of its end)",
+    "jitter_val": "log of the noise of the last half of the validation loss (second differences), share of the range",
     "jitter_val_level": "log of that noise, share of the loss",
-    "jitter_train_level": "the same of the training loss",
+    "jitter_train_level": "log of the noise of the training loss, share of the loss",
     "jitter_ratio": "jitter_val_level minus jitter_train_level",
-    "together": "correlation of the steps of the two curves in the last half",
     "jump_val": "largest step up of the validation loss, share of the range",
-    "jump_train": "the same of the training loss",
-    "lowest_ratio": "log of the lowest training over the lowest validation loss",
+    "jump_train": "largest step up of the training loss, share of the range",
 }
 # With the loss before training (epoch 0), which few logs have.
 START_STATISTICS = {
@@ -73,7 +62,7 @@ START_STATISTICS = {
     "start_val": "log of the loss before training over the lowest validation loss",
     "start_train": "log of the loss before training over the lowest training loss",
     "skill_val": "share of the loss before training that is gone from the validation loss at the end",
-    "skill_train": "the same of the training loss",
+    "skill_train": "share of the loss before training that is gone from the training loss at the end",
     "flat": "what skill_train lacks to 0.15, else 0",
 }
 # With a score of which higher is better: accuracy, R^2 ...
@@ -172,18 +161,28 @@ def statistics(pair: Pair) -> dict[str, float]:
     if len(pair.val) < MIN_POINTS:  # it broke at once: what there is says nothing else
         flat = np.ones(MIN_POINTS)
         pair = Pair(epoch=np.arange(1.0, MIN_POINTS + 1), train=flat, val=flat, broken=True)
+    pair = _thinned(pair)
     train, val, start = _positive(pair)
     now = _shifted(pair.epoch, train)
     top = max(train[0], val[0], 0.0 if start is None else min(start, 3 * max(train[0], val[0])))
     span = max(top - min(train.min(), val.min()), 1e-9 * abs(top), _TINY)
     found = {"broken": float(pair.broken), "epochs": float(np.log(len(val)))}
-    found |= _levels(train, val, span) | _gaps(now, val, span)
-    found |= _tail("val", val, span) | _tail("train", train, span) | _noise(now, train, val, span)
+    found |= _levels(train, val, span) | _gaps(now, val, span) | _slopes(train, val, span) | _noises(train, val, span)
     if start is not None:
         found |= _from_start(train, val, start)
     if pair.val_score is not None:
         found |= _scores(pair.val_score, pair.train_score)
     return found
+
+
+def _thinned(pair: Pair) -> Pair:
+    n = len(pair.val)
+    if n <= _MAX_POINTS:
+        return pair
+    kept = np.unique(np.linspace(0, n - 1, _MAX_POINTS).round().astype(int))
+    names = ("epoch", "train", "val", "train_score", "val_score")
+    curves = {name: getattr(pair, name) for name in names}
+    return replace(pair, **{name: None if values is None else values[kept] for name, values in curves.items()})
 
 
 def _positive(pair: Pair) -> tuple[Curve, Curve, float | None]:
@@ -214,24 +213,17 @@ def _log_ratio(above: float, below: float, low: float = -_FAR, high: float = _FA
 
 def _levels(train: Curve, val: Curve, span: float) -> dict[str, float]:
     """Where the curves begin, turn and end."""
-    last = len(val) - 1
-    turning, end, end_train = int(np.argmin(val)), end_of(val), end_of(train)
-    rise = min((end - val.min()) / span, 1.5)
-    fell = float(np.clip((train[turning] - end_train) / span, 0, 1))
+    last, end_train = len(val) - 1, end_of(train)
+    rise = min((end_of(val) - val.min()) / span, 1.5)
     return {
         "fall_train": _log_ratio(train[0], train.min(), high=14),
         "fall_val": _log_ratio(val[0], val.min(), high=14),
         "end_train": _log_ratio(end_train, train[0], low=-5),
-        "end_val": _log_ratio(end, val[0], low=-5),
+        "end_val": _log_ratio(end_of(val), val[0], low=-5),
         "worse_train": _log_ratio(end_train, train.min()),
-        "worse_val": _log_ratio(end, val.min()),
-        "rise": rise,
         "rise_root": float(np.sqrt(max(rise, 0))),
-        "turning": turning / last,
+        "turning": int(np.argmin(val)) / last,
         "turning_train": int(np.argmin(train)) / last,
-        "fell_after": fell,
-        "apart": float(np.sqrt(max(rise, 0) * fell)),
-        "lowest_ratio": _log_ratio(train.min(), val.min(), high=1),
     }
 
 
@@ -254,29 +246,30 @@ def _gaps(now: Curve, val: Curve, span: float) -> dict[str, float]:
     }
 
 
-def _tail(name: str, values: Curve, span: float) -> dict[str, float]:
-    """What the end of a curve promises, and how noisy it is there."""
-    n = len(values)
-    last = values[-max(n // 3, 4) :]
-    slope, error = line(last)
-    slope, error = -slope * (n - 1), error * (n - 1)
-    fifth, gain = max(n // 5, 1), promised_gain(values)
-    noise = jitter(values[n // 2 :] if n >= 8 else values)
-    fallen = max(values[0] - values.min(), 1e-9 * values[0], _TINY)
-    level = max(float(np.median(values[n // 2 :])), _TINY)
-    trend = slope / error if error > 0 else 9.0 * np.sign(slope)
+def _slopes(train: Curve, val: Curve, span: float) -> dict[str, float]:
+    """What the ends of the curves promise."""
+    n, fifth = len(val), max(len(val) // 5, 1)
+    fall_val, _, share_val = _late_fall(val)
+    fall_train, error, share_train = _late_fall(train)
+    trend = fall_train / error if error > 0 else 9.0 * np.sign(fall_train)
+    gain = promised_gain(train) / max(end_of(train), _TINY)
     return {
-        f"slope_{name}": float(np.clip(slope / max(float(np.median(last)), _TINY), -2, 2)),
-        f"slope_{name}_range": float(np.clip(slope / span, -2, 2)),
-        f"trend_{name}": float(np.arctan(trend / 6)),
-        f"late_{name}": _log_ratio(float(np.mean(values[-2 * fifth : -fifth])), float(np.mean(values[-fifth:])), -1, 1),
-        f"gain_{name}": float(np.clip(gain / span, 0, 1)),
-        f"gain_{name}_ratio": float(np.log1p(np.clip(gain / max(end_of(values), _TINY), 0, 3))),
-        f"early_{name}": float(np.clip((values[0] - values[max(n // 4, 1)]) / fallen, -1, 1)),
-        f"jitter_{name}": _log_ratio(noise, span, -9, 1),
-        f"jitter_{name}_level": _log_ratio(noise, level, -9, 1),
-        f"jump_{name}": float(np.clip(max(np.diff(values).max(), 0) / span, 0, 1.5)),
+        "slope_val": float(np.clip(fall_val / share_val, -2, 2)),
+        "slope_train": float(np.clip(fall_train / share_train, -2, 2)),
+        "slope_train_range": float(np.clip(fall_train / span, -2, 2)),
+        "trend_train": float(np.arctan(trend / 6)),
+        "late_train": _log_ratio(float(np.mean(train[n - 2 * fifth : n - fifth])), float(train[-fifth:].mean()), -1, 1),
+        "gain_val": float(np.clip(promised_gain(val) / span, 0, 1)),
+        "gain_train_ratio": float(np.log1p(np.clip(gain, 0, 3))),
     }
+
+
+def _late_fall(values: Curve) -> tuple[float, float, float]:
+    """Fit a line to the last third; return its fall in the whole time, the standard error, and the level there."""
+    last = values[-max(len(values) // 3, 4) :]
+    slope, error = line(last)
+    steps = len(values) - 1
+    return -slope * steps, error * steps, max(float(np.median(last)), _TINY)
 
 
 def line(values: Curve) -> tuple[float, float]:
@@ -307,17 +300,24 @@ def jitter(values: Curve) -> float:
     return float(np.sqrt(np.mean(np.diff(values, 2) ** 2) / 6)) if len(values) >= 3 else 0.0
 
 
-def _noise(now: Curve, train: Curve, val: Curve, span: float) -> dict[str, float]:
-    """Whether the two curves move together."""
-    half = len(val) // 2 - 1 if len(val) >= 10 else 0
-    steps, others = np.diff(val[half:]), np.diff(now[half:])
-    moves = steps.std() > 1e-9 * span and others.std() > 1e-9 * span
-    noise, other = (jitter(values[len(val) // 2 :] if len(val) >= 8 else values) for values in (val, train))
-    level, other_level = (max(float(np.median(values[len(val) // 2 :])), _TINY) for values in (val, train))
+def _noises(train: Curve, val: Curve, span: float) -> dict[str, float]:
+    """How much the curves jump."""
+    noise, level = _late_noise(val)
+    other, other_level = _late_noise(train)
+    in_val, in_train = _log_ratio(noise, level, -9, 1), _log_ratio(other, other_level, -9, 1)
     return {
-        "together": float(np.corrcoef(steps, others)[0, 1]) if moves else 0.0,
-        "jitter_ratio": _log_ratio(noise / level, other / other_level),
+        "jitter_val": _log_ratio(noise, span, -9, 1),
+        "jitter_val_level": in_val,
+        "jitter_train_level": in_train,
+        "jitter_ratio": float(np.clip(in_val - in_train, -_FAR, _FAR)),
+        "jump_val": float(np.clip(np.diff(val).max() / span, 0, 1.5)),
+        "jump_train": float(np.clip(np.diff(train).max() / span, 0, 1.5)),
     }
+
+
+def _late_noise(values: Curve) -> tuple[float, float]:
+    half = values[len(values) // 2 :] if len(values) >= 8 else values
+    return jitter(half), max(float(np.median(half)), _TINY)
 
 
 def _from_start(train: Curve, val: Curve, start: float) -> dict[str, float]:

@@ -48,7 +48,9 @@ class Curves(Record):
     n_train, n_val : int or None
         Rows behind the curves.
     n_eval : int or None
-        Training rows behind the last ``train_eval`` and its ``train_se``.
+        Training rows behind ``train_eval`` and ``train_se``.
+    kept_train : tuple of float or None
+        Loss of more training rows with the weights that were kept, its standard error, and how many rows these are.
     kept_epoch : int or None
         Epoch whose weights were put back at the end; None when the last weights stayed.
     stopped_because : str
@@ -74,6 +76,7 @@ class Curves(Record):
     n_train: int | None = None
     n_val: int | None = None
     n_eval: int | None = None
+    kept_train: tuple[float, float, int] | None = None
     kept_epoch: int | None = None
     stopped_because: str = ""
     rounded: bool = False
@@ -103,9 +106,17 @@ class Curves(Record):
             n_train=run.n_train,
             n_val=run.n_val or None,
             n_eval=run.n_eval or None,
+            kept_train=_kept_train(run),
             kept_epoch=run.best_epoch if run.restored_best else None,
             stopped_because=run.stopped_because,
         )
+
+
+def _kept_train(run: Run) -> tuple[float, float, int] | None:
+    """Return what the kept weights reach on more training rows than those of each epoch."""
+    loss, se = run.facts.get("kept_train_loss"), run.facts.get("kept_train_se")
+    rows = run.facts.get("kept_train_rows")
+    return None if loss is None or se is None or not rows else (float(loss), float(se), int(rows))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -111,6 +111,14 @@ def jitter(case: Case) -> float:
     return measured(case.curves, case.reference).share("jitter") or 0.0
 
 
+def share_that_died(run: Run) -> float:
+    """Return the largest share of a layer's units that became zero on every row during the training."""
+    shares = [epoch.dead_share for epoch in run.epochs if len(epoch.dead_share)]
+    if len(shares) < 2 or len(shares[0]) != len(shares[-1]):
+        return 0.0
+    return max(0.0, float(np.max(np.asarray(shares[-1]) - np.asarray(shares[0]))))
+
+
 def layer(index: int) -> str:
     """Name a layer as people count."""
     return f"layer {index + 1}"

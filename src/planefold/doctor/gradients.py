@@ -9,7 +9,6 @@ from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
 from planefold.doctor.figures import (
     TINY,
-    Floats,
     at_start,
     fresh_start,
     has_diverged,
@@ -18,8 +17,10 @@ from planefold.doctor.figures import (
     learned,
     run_of,
     scaled_rate,
+    share_that_died,
     through_time,
     training_losses,
+    trivial_loss,
 )
 from planefold.doctor.finding import Action, Finding
 from planefold.engine.run import Run
@@ -28,9 +29,11 @@ NO_LEARNING = ("LC201", "LC202", "LC203", "LC301")  # what curves show of a trai
 
 RISES_OF_DESCENT, RISES_WITH_MEMORY = 0.001, 0.1  # all rises of the cost as a share of all falls
 JITTER = 0.05  # share of the learnable range
-LONG_STEP, TOO_LONG_STEP = 0.045, 0.18  # length of a step relative to the length of the weights
+LONG_STEP, TOO_LONG_STEP, FATAL_STEP = 0.045, 0.18, 0.02  # length of a step relative to the length of the weights
 SHORT_STEP = 1.5e-4
+NOTICED, LATE = 0.1, 0.1  # share of the trivial loss that was learned; share of this that came in the second half
 SMALL_BATCH = 8
+DIED = 0.3  # share of a layer's units
 FORWARD, BACKWARD = 6e-3, 2e-3  # signal in the last layer relative to the first; gradient in the first to the last
 BLOCKED = 0.5  # share of dead or saturated units that explains small gradients
 GROWTH, STEEP = 30.0, 100.0  # signal in the last layer relative to the first; gradient relative to the weights
@@ -107,7 +110,7 @@ def check_rate_too_large(case: Case) -> Finding | None:
     -----
     **Rule**: a step's length is more than 0.045 of the weights' at the end of the first epoch and the training loss
     then jumps by more than 5 % of the learnable range from epoch to epoch; or more than 0.18 and less than 90 % of the
-    loss is gone at the end; or more than 0.02 and the training diverged.
+    loss is gone at the end; or more than 0.02 and the training diverged, or more than 30 % of a layer's units died.
 
     **Fires on**: Adam with ``learning_rate_init=0.3``.
 
@@ -121,18 +124,21 @@ def check_rate_too_large(case: Case) -> Finding | None:
     ratio = float(np.median(through_time(run, "update_ratio", until=0.0)[0]))
     jumps, share = jitter(case), learned(case)
     diverged = has_diverged(case)
+    died = share_that_died(run)
     strength = max(
         min(ratio / LONG_STEP, jumps / JITTER),
         ratio / TOO_LONG_STEP if share < 0.9 else 0.0,
-        ratio / 0.02 if diverged else 0.0,
+        min(ratio / FATAL_STEP, died / DIED),
+        ratio / FATAL_STEP if diverged else 0.0,
     )
     if not strength >= 1:
         return None
-    end = (
-        "the training diverged"
-        if diverged
-        else f"the loss jumps by {jumps:.0%} of the learnable range from epoch to epoch"
-    )
+    if diverged:
+        end = "the training diverged"
+    elif died >= DIED:
+        end = f"{died:.0%} of a layer's units died"
+    else:
+        end = f"the loss jumps by {jumps:.0%} of the learnable range from epoch to epoch"
     return Finding(
         severity="warning",
         what=f"a step of the first epoch changed the weights by {min(ratio, 1e4):.1%} of their size, and {end}",
@@ -168,7 +174,7 @@ def check_rate_too_small(case: Case) -> Finding | None:
     run = run_of(case)
     ratio = _usual_step(run)
     share = learned(case)
-    if not ratio < SHORT_STEP or share >= 0.6 or has_levelled_out(training_losses(case)) or _clips(case, run) >= 1:
+    if not ratio < SHORT_STEP or share >= 0.6 or _has_levelled_out(case) or _clips(case, run) >= 1:
         return None
     strength = SHORT_STEP / max(ratio, TINY)
     factor = float(np.clip(10 ** np.round(np.log10(1e-3 / max(ratio, TINY))), 10, 1000))
@@ -183,19 +189,25 @@ def check_rate_too_small(case: Case) -> Finding | None:
 
 
 def _usual_step(run: Run) -> float:
-    """Median over layers and the first half of the epochs of a step's length relative to the weights'."""
-    return float(np.median(np.median(through_time(run, "update_ratio", until=0.5), axis=1)))
+    """Median over layers and the first half of the epochs of a step's length relative to the weights'.
+
+    A schedule that warms up begins with short steps: they are put in relation to its highest rate.
+    """
+    rates = {epoch.epoch: epoch.learning_rate for epoch in run.epochs if epoch.learning_rate > 0}
+    first = min((epoch.epoch for epoch in run.epochs if epoch.update_ratio), default=0)
+    warm = max(rates.values(), default=1.0) / rates.get(first, max(rates.values(), default=1.0))
+    return warm * float(np.median(np.median(through_time(run, "update_ratio", until=0.5), axis=1)))
 
 
-def has_levelled_out(losses: Floats) -> bool:
-    """Tell whether a loss fell, and then the second half of the epochs brought less than a tenth of the fall."""
+def _has_levelled_out(case: Case) -> bool:
+    """Tell whether something was learned, and the second half of the epochs brought less than a tenth of it."""
+    losses = training_losses(case)
     if len(losses) < 6 or not np.isfinite(losses).all():
         return False
-    half = len(losses) // 2
-    fall = float(losses[0] - losses[half:].min())
-    noise = float(np.std(np.diff(losses[half:])))
+    half, trivial = len(losses) // 2, trivial_loss(case)
+    fall = min(float(losses[0]), trivial) - float(losses[half:].min())
     late = float(losses[half] - np.median(losses[-3:]))
-    return fall > max(0.02 * abs(float(losses[0])), 3 * noise) and late < 0.1 * fall
+    return fall > NOTICED * trivial and late < LATE * fall
 
 
 @check("GR203", "clipping too tight", silences=("GR202", *NO_LEARNING), source="Pascanu, Mikolov and Bengio, ICML 2013")
@@ -220,7 +232,7 @@ def check_clipping(case: Case) -> Finding | None:
     if not strength >= 1:
         return None
     ratio, share, limit = _usual_step(run), learned(case), float(case.settings["clip_norm"])
-    if not ratio < SHORT_STEP or share >= 0.6 or has_levelled_out(training_losses(case)):
+    if not ratio < SHORT_STEP or share >= 0.6 or _has_levelled_out(case):
         return None
     return Finding(
         severity="warning",
@@ -251,7 +263,7 @@ def _clips(case: Case, run: Run) -> float:
 @check(
     "GR301",
     "vanishing gradients",
-    silences=("GR202", "GR203", *NO_LEARNING),
+    silences=("GR201", "GR202", "GR203", "GR401", *NO_LEARNING),
     source="Glorot and Bengio, AISTATS 2010; He et al., ICCV 2015",
 )
 def check_vanishing(case: Case) -> Finding | None:
@@ -259,8 +271,8 @@ def check_vanishing(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: before training the activations' deviation in the last hidden layer is less than 6e-3 of that in the first,
-    or at the end of the first epoch the gradient of the first layer's weights is less than 2e-3 of that of the last
+    **Rule**: before training the activations' deviation in the last hidden layer is less than 6e-3 of that in the
+    first, or in the first epoch the gradient of the first layer's weights is less than 2e-3 of that of the last
     layer's; and less than half of what can be learned was (or both shares are below 1e-3). Not where half of a
     layer's units are dead or saturated, which explains it.
 
@@ -301,8 +313,8 @@ def _fading(run: Run) -> tuple[float, float]:
 
 
 def _is_blocked(run: Run) -> bool:
-    """Tell whether dead or saturated units explain small gradients."""
-    shares = [getattr(epoch, name) for epoch in run.epochs[:2] for name in ("dead_share", "saturated_share")]
+    """Tell whether units that were dead or saturated from the start explain small gradients."""
+    shares = [getattr(epoch, name) for epoch in run.epochs[:1] for name in ("dead_share", "saturated_share")]
     return any(max(share) > BLOCKED for share in shares if len(share))
 
 
@@ -328,7 +340,7 @@ def usual_start(case: Case) -> bool:
 @check(
     "GR302",
     "exploding gradients",
-    silences=("GR101", "GR201", "GR202", "LC201", "LC301", "LC701", "LC901"),
+    silences=("GR101", "GR201", "GR202", "GR401", "LC201", "LC301", "LC701", "LC901"),
     source="Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013",
 )
 def check_exploding(case: Case) -> Finding | None:
@@ -336,9 +348,9 @@ def check_exploding(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: before training the activations' deviation in the last hidden layer is more than 30 times that in the first,
-    or in the first epoch a layer's gradient is more than 100 times its weights (root mean squares); and less than 90 %
-    of what can be learned was.
+    **Rule**: before training the activations' deviation in the last hidden layer is more than 30 times that in the
+    first, or in the first epoch a layer's gradient is more than 100 times its weights (root mean squares); and less
+    than 90 % of what can be learned was.
 
     **Fires on**: eight relu layers whose weights are drawn five times too large.
 
@@ -384,9 +396,9 @@ def check_batch_too_small(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: batches of at most 8 rows (and of less than an eighth of the rows), and the training diverged or its loss
-    jumps by more than 5 % of the learnable range from epoch to epoch. There is no rule of its own: it adds to a
-    learning rate that is too large the other way out.
+    **Rule**: batches of at most 8 rows (and of less than an eighth of the rows), and the training diverged, or its
+    loss jumps by more than 5 % of the learnable range from epoch to epoch, or more than 30 % of a layer's units died.
+    There is no rule of its own: it adds to a learning rate that is too large the other way out.
 
     **Fires on**: ``batch_size=1`` with ``learning_rate_init=0.05``.
 
@@ -400,19 +412,24 @@ def check_batch_too_small(case: Case) -> Finding | None:
         raise NotApplicableError("lbfgs sees all rows in each step")
     if run.batch_size > SMALL_BATCH or run.iterations_per_epoch < SMALL_BATCH:
         return None
-    jumps, diverged = jitter(case), has_diverged(case)
-    if not diverged and jumps < JITTER:
+    jumps, died, diverged = jitter(case), share_that_died(run), has_diverged(case)
+    if not diverged and jumps < JITTER and died < DIED:
         return None
+    if diverged:
+        end = "the training diverged"
+    elif jumps >= JITTER:
+        end = f"the loss jumps by {jumps:.0%} of the learnable range"
+    else:
+        end = f"{died:.0%} of a layer's units died"
     new = run.batch_size * 8
     return Finding(
         severity="warning",
-        what=f"each step follows {run.batch_size} row{'s' * (run.batch_size > 1)}, and "
-        + ("the training diverged" if diverged else f"the loss jumps by {jumps:.0%} of the learnable range"),
+        what=f"each step follows {run.batch_size} row{'s' * (run.batch_size > 1)}, and {end}",
         why="The fewer rows a step follows, the more it goes astray, and the shorter it must be.",
         advice=(
             Action(words="batch_size 8 times larger", parameters={"batch_size": new}),
             scaled_rate(case, 0.1),
         ),
         evidence={"batch_size": run.batch_size, "jumps": jumps},
-        confidence=confidence("GR501", 2.0 if diverged else jumps / JITTER),
+        confidence=confidence("GR501", 2.0 if diverged else max(jumps / JITTER, died / DIED)),
     )

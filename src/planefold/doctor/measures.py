@@ -23,10 +23,13 @@ from planefold.doctor.extrapolation import MIN_EPOCHS, mann_kendall, promised_ga
 if TYPE_CHECKING:
     from planefold.doctor.reference import Reference
 
-LEAST_RANGE = 0.1  # of the trivial loss: where less was learned, the range is not known
+LEAST_RANGE = 0.1  # of the trivial loss: where less was learned, the range is not known ...
+UNKNOWN_RANGE = 0.5  # ... and half of the trivial loss stands for it
+LEARNED_BY_HEART = 0.5  # share of what was learned on the training rows that more rows would have taught for all
 LAST = 3  # epochs whose median is the end of a curve
 SETTLED = 0.02  # share of the range within which a loss counts as the same
 DENSE = 0.8  # share of the last half's epochs in which train_eval is known, for its jumps to be judged
+CALM_RISE, MANY_ROWS = 0.3, 50  # held-out rows whose jumps are the network's, and not those of a few rows
 RESTART = 1.5  # a learning rate that grows by this factor starts afresh
 
 
@@ -54,9 +57,14 @@ class Measures(Record):
     train_loss, train_se : float or None
         Loss of the training rows at the end, dropout off, and its standard error; ``running`` is True where it is the
         mean over the epoch while the weights moved.
+    last_train : float or None
+        The same loss in the last epoch, whatever weights were kept.
     val_loss, val_se : float or None
         Loss of the held-out rows at the end. Its standard error is that of the held-out rows, or what the spread of the
-        training rows' losses makes of as many rows, whichever is larger: few rows underestimate their own spread.
+        training rows' losses makes of as many rows, whichever is larger: few rows underestimate their own spread. One row
+        more is counted, as bad as always predicting the same: where all rows are right, rare ones were not drawn.
+    best_se : float or None
+        The same standard error, without that row, in the epoch with the lowest validation loss.
     lowest_train : float or None
         Lowest loss of the training rows in any epoch.
     skill, val_skill : float or None
@@ -90,9 +98,11 @@ class Measures(Record):
     learnable_range: float | None = None
     train_loss: float | None = None
     train_se: float | None = None
+    last_train: float | None = None
     running: bool = False
     val_loss: float | None = None
     val_se: float | None = None
+    best_se: float | None = None
     lowest_train: float | None = None
     skill: float | None = None
     val_skill: float | None = None
@@ -125,12 +135,12 @@ def measure(curves: Curves, reference: Reference | None = None) -> Mapping[str, 
     Returns
     -------
     mapping of str to float
-        The numbers of :class:`Measures`, and ``gap_share``, ``rise_share``, ``promised_share``, ``jitter_share`` and
-        ``val_se_share``: the same as shares of the learnable range.
+        The numbers of :class:`Measures`, and ``gap_share``, ``rise_share``, ``promised_share``, ``jitter_share``,
+        ``val_se_share`` and ``best_se_share``: the same as shares of the learnable range.
     """
     measures = measured(curves, reference)
     numbers = {f.name: getattr(measures, f.name) for f in dataclasses.fields(measures) if f.name != "running"}
-    for name in ("gap", "rise", "promised_gain", "jitter", "val_se"):
+    for name in ("gap", "rise", "promised_gain", "jitter", "val_se", "best_se"):
         numbers[f"{name.removesuffix('_gain')}_share"] = measures.share(name)
     return {name: float(value) for name, value in numbers.items() if value is not None and math.isfinite(value)}
 
@@ -246,18 +256,22 @@ def _levels(
     top = trivial
     if top is None:
         top = max(float(series.loss[:2].max()) for series in (train, val) if series is not None)
-    reach = max(top - best, LEAST_RANGE * abs(top))
     lowest = None if train is None else _lowest(curves, train)
+    least = LEAST_RANGE if best < (1 - LEAST_RANGE) * top else UNKNOWN_RANGE
+    reach = max(top - best, least * abs(top), 0.0 if lowest is None else LEARNED_BY_HEART * (top - lowest))
     below = None if curves.trivial_loss is None or not curves.trivial_loss > 0 else curves.trivial_loss
     level = curves.trivial_val_loss or below
+    kept = curves.kept_train
     return {
         "trivial_loss": trivial,
         "best_loss": best,
         "learnable_range": reach if reach > 0 else None,
-        "train_loss": None if train is None else train.at(end),
-        "train_se": None if train is None else train.se_at(end),
+        "train_loss": None if train is None else train.at(end) if kept is None else kept[0],
+        "train_se": None if train is None else train.se_at(end) if kept is None else kept[1],
+        "last_train": None if train is None else _last_train(curves, train),
         "val_loss": None if val is None else val.at(end),
-        "val_se": None if val is None else _val_se(curves, train, val, end),
+        "val_se": None if val is None else _rare_rows(curves, _val_se(curves, train, val, end)),
+        "best_se": None if val is None else _val_se(curves, train, val, float(val.epoch[np.argmin(val.loss)])),
         "lowest_train": lowest,
         "skill": None if below is None or lowest is None else 1 - lowest / below,
         "val_skill": None if level is None or val is None else 1 - float(val.loss.min()) / level,
@@ -276,19 +290,38 @@ def _trivial(curves: Curves) -> float | None:
 
 def _lowest(curves: Curves, train: _Series) -> float:
     """Return the lowest loss of the training rows, measured at the end of an epoch or over it."""
-    lowest = float(train.loss.min())
+    # An uncertain loss, of a few rows of which one is far off, may be low by chance.
+    lowest = float(train.loss[np.argmin(train.loss if train.se is None else train.loss + np.nan_to_num(train.se))])
     running = curves.train_loss
     if running is None or not np.isfinite(running).any():
         return lowest
     return min(lowest, float(np.nanmin(np.where(np.isfinite(running), running, np.nan))))
 
 
-def _val_se(curves: Curves, train: _Series | None, val: _Series, end: float) -> float | None:
-    own = val.se_at(end)
-    if train is None or train.se is None or curves.n_val is None or curves.n_eval is None:
+def _last_train(curves: Curves, train: _Series) -> float:
+    """Return the loss of the training rows in the last epoch, whatever weights were kept."""
+    running = curves.train_loss
+    if train.epoch[-1] == curves.epoch[-1] or running is None or not math.isfinite(running[-1]):
+        return float(train.loss[-1])
+    return float(running[-1])
+
+
+def _val_se(curves: Curves, train: _Series | None, val: _Series, epoch: float) -> float | None:
+    own = val.se_at(epoch)
+    spread, n = None if train is None else train.se_at(train.epoch[-1]), curves.n_eval
+    if curves.kept_train is not None:
+        _, spread, n = curves.kept_train
+    if spread is None or n is None or curves.n_val is None:
         return own
-    pooled = float(train.se[-1]) * math.sqrt(curves.n_eval / curves.n_val)
+    pooled = spread * math.sqrt(n / curves.n_val)
     return pooled if own is None else max(own, pooled)
+
+
+def _rare_rows(curves: Curves, se: float | None) -> float | None:
+    """Count one row more, as bad as always predicting the same: where all rows are right, rare ones were not drawn."""
+    if se is None or not curves.n_val or curves.trivial_loss is None:
+        return se
+    return math.hypot(se, curves.trivial_loss / curves.n_val)
 
 
 def _gap(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -339,26 +372,25 @@ def _jitter(curves: Curves, main: _Series, reach: float) -> float | None:
         if (evaluated.epoch >= first).sum() >= DENSE * (main.epoch >= first).sum():
             return _jumps(curves, evaluated, first)
     jumps = _jumps(curves, main, first)
-    if jumps is None or main.loss is None:
+    if jumps is None:
         return None
     # An overfitted network's losses on held-out rows jump for the few rows it is surest and wrong about.
-    rise = max(float(np.median(main.loss[-LAST:])) - float(main.loss.min()), 0.0)
-    jumps /= 1 + rise / reach if reach > 0 else 1.0
-    running = curves.train_loss
-    others = [] if evaluated is None else [_jumps(curves, evaluated, first)]
-    if running is not None:
-        known = np.isfinite(running) & (curves.epoch > 0)
-        others.append(_jumps(curves, _Series(epoch=curves.epoch[known], loss=running[known], se=None), first))
-    seen = [other for other in others if other is not None]
-    return min(jumps, max(seen)) if seen else jumps
+    rise = max(float(np.median(main.loss[-LAST:])) - float(main.loss.min()), 0.0) / reach if reach > 0 else 0.0
+    jumps /= 1 + rise
+    if curves.val_loss is None or (rise < CALM_RISE and (curves.n_val or 0) >= MANY_ROWS):
+        return jumps
+    seen = [jumps]
+    if curves.train_loss is not None:
+        known = np.isfinite(curves.train_loss) & (curves.epoch > 0)
+        running = _Series(epoch=curves.epoch[known], loss=curves.train_loss[known], se=None)
+        seen = [_jumps(curves, running, first), None if evaluated is None else _jumps(curves, evaluated, first)]
+    return min(jumps, max((other for other in seen if other is not None), default=jumps))
 
 
 def _jumps(curves: Curves, series: _Series, first: float) -> float | None:
     """Return the root mean square of the second differences over sqrt(6): the noise of one epoch's loss."""
     late = series.epoch >= first
-    if late.sum() < 4:
-        late[-4:] = True
-    if late.sum() < 4:
+    if late.sum() < LAST + 2:
         return None
     seconds = np.diff(series.loss[late], 2)
     rates = _rates(curves, series.epoch[late])
@@ -427,8 +459,11 @@ def _rise_z(curves: Curves, val: _Series, rise: float) -> float | None:
         best = table[np.argmin(table[:, chosen].mean(axis=1))]
         rises.append((last - best)[~chosen].mean())
     paired = last - table[np.argmin(table.mean(axis=1))]
-    se = float(paired.std(ddof=1)) / math.sqrt(len(paired))
-    return float(np.mean(rises)) / se if se > 0 else 0.0
+    # The curve is the mean of all rows, of which these may be a part; the luck of the choice shrinks as the error does.
+    part = math.sqrt(min(len(paired) / curves.n_val, 1.0)) if curves.n_val else 1.0
+    se = part * float(paired.std(ddof=1)) / math.sqrt(len(paired))
+    luck = part * (float(paired.mean()) - float(np.mean(rises)))
+    return (rise - luck) / se if se > 0 else 0.0
 
 
 def _halves(n: int) -> list[np.ndarray[tuple[int], np.dtype[np.bool_]]]:

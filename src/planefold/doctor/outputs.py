@@ -12,15 +12,27 @@ from planefold.doctor.confidence import confidence
 from planefold.doctor.figures import run_of
 from planefold.doctor.finding import Action, Finding
 
-NOT_GETTING_ON = ("GR102", "GR201", "GR202", "GR301", "LC201", "LC202", "LC203", "LC301", "LC901")
+NOT_GETTING_ON = (
+    "GR101",
+    "GR102",
+    "GR201",
+    "GR202",
+    "GR301",
+    "GR401",
+    "DA302",
+    "LC201",
+    "LC202",
+    "LC203",
+    "LC301",
+    "LC901",
+)
 
 OUTSIDE = 0.25  # share of the targets
 PROBABILITIES = 0.9  # share of the rows
 ROUNDING = -1e-5
 RARE, MISSED, BEHIND, LEAST_ROWS = 0.25, 0.65, 0.25, 5
-# Losses that cannot be negative whatever the outputs are, by the names of our engine, of torch and of Keras.
-POSITIVE = ("log_loss", "squared_error", "absolute_error", "huber", "crossentropy", "cross_entropy", "mse", "mae",
-            "bce", "l1loss", "smoothl1")  # fmt: skip
+# Losses that cannot be negative whatever the outputs are.
+POSITIVE = ("log_loss", "squared_error", "absolute_error", "huber")
 
 
 def _fact(case: Case, name: str) -> Any:
@@ -94,27 +106,31 @@ def check_negative_loss(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: the lowest loss of a row is below -1e-5, with a cross-entropy, squared, absolute or Huber loss.
+    **Rule**: the lowest loss of a row is below -1e-5, with a cross-entropy, squared, absolute or Huber loss (an
+    error), or with any loss of one's own where the targets are classes, whose likelihood is at most 1 (a warning).
 
     **Fires on**: a binary cross-entropy with labels -1 and 1; a forgotten or a surplus minus.
 
-    **Silent on**: likelihoods of densities, cosine similarities and losses of one's own, which may be negative.
+    **Silent on**: likelihoods of densities, cosine similarities and other losses of one's own for numbers, which may be
+    negative.
 
-    **Limits**: goes by the name of the loss.
+    **Limits**: goes by the name of the loss and the kind of the targets.
     """
     lowest = float(_fact(case, "lowest_loss"))
-    name = run_of(case).objective.lower()
-    if not any(word in name for word in POSITIVE):
-        raise NotApplicableError(f"whether {name or 'the loss'} may be negative is not known")
+    run = run_of(case)
+    is_known = any(word in run.objective for word in POSITIVE)
+    if not is_known and "class_counts" not in run.facts:
+        raise NotApplicableError(f"whether {run.objective or 'the loss'} may be negative is not known")
     if not lowest < ROUNDING:
         return None
+    name = run.objective if is_known else "a loss of classes"
     return Finding(
-        severity="error",
-        what=f"the loss of a row is {max(lowest, -1e30):.3g}, and {run_of(case).objective} cannot be negative",
+        severity="error" if is_known else "warning",
+        what=f"the loss of a row is {max(lowest, -1e30):.3g}, and {name} cannot be negative",
         why="Training lowers it without end, away from the targets.",
         advice=(Action(words="labels 0 and 1 (or whole numbers of classes), and the loss with its proper sign"),),
         evidence={"lowest_loss": max(lowest, -1e30)},
-        confidence=confidence("GR603", 3.0),
+        confidence=confidence("GR603", 3.0 if is_known else 1.5),
     )
 
 
@@ -131,7 +147,8 @@ def check_rare_class_missed(case: Case) -> Finding | None:
 
     **Silent on**: rare classes that are found: imbalance alone does no harm.
 
-    **Limits**: from few held-out rows the share that is found is known roughly; classes that overlap cannot both be found.
+    **Limits**: from few held-out rows the share that is found is known roughly. Classes that overlap cannot both be
+    found.
     """
     counts = np.asarray(_fact(case, "class_counts"), dtype=float)
     recall = np.asarray(_fact(case, "class_recall"), dtype=float)

@@ -1,13 +1,14 @@
-"""`measure_reference`: what a linear model and quick trees reach on the same rows, in the same loss.
+"""`measure_reference`: what a linear model, a kernel and quick trees reach on the same rows, in the same loss.
 
 A curve alone cannot tell a network that is too small from rows that hold no more to learn. Another learner on the same
-rows can: where trees predict unseen rows better than the network predicts those it was shown, the network is at fault.
+rows can: where it predicts unseen rows better than the network predicts those it was shown, the network is at fault.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from planefold.core.errors import DataError, unknown_choice
 from planefold.core.records import Record
@@ -24,15 +26,19 @@ from planefold.engine.objectives import OBJECTIVES, Objective
 
 Floats = NDArray[np.float64]
 
-N_TREES = 60
+TREES = ("extra trees", "boosting")
+N_TREES = 50
 N_FOLDS = 3
 FEWEST_ROWS = 12  # below, the best constant is all that can be learned with any honesty
 FEWEST_BOOSTED = 150  # rows below which boosting never was the better of the two trees
 MOST_BOOSTED_OUTPUTS = 8  # each output of a boosting is as many trees again
 MOST_CELLS = 600_000  # rows times columns: beyond, boosting would take seconds
-MOST_SHIFT_ROWS = 1500  # of either side
+MOST_SHIFT_ROWS = 1000  # of either side
 STRETCHES = np.linspace(0.0, 1.6, 33)
 PENALTIES = (1.0, 10.0, 100.0)
+KERNEL_PENALTIES = (0.03, 0.3)
+MOST_LANDMARKS = 256
+KERNEL_WIDTH = 3.3  # of a bell over squared distance, a column
 FLOORS = (0.002, 0.02, 0.1)  # shares of the mean prediction that are mixed into those of a forest
 
 
@@ -50,7 +56,7 @@ class Reference(Record):
         Accuracy or R^2 of the same predictions.
     rows : array of shape (n_val,)
         Losses of the single rows, in the order in which they were given.
-    model : {"linear", "extra trees", "boosting", "constant"}
+    model : {"linear", "kernel", "extra trees", "boosting", "constant"}
         Which of them it was.
     linear_loss, tree_loss : float
         Of the linear model, and of the better of the trees.
@@ -80,6 +86,12 @@ class Reference(Record):
     shift_auc: float | None = None
     shift_se: float | None = None
 
+    @property
+    def baselines(self) -> dict[str, Floats]:
+        """Losses of the held-out rows of each baseline: what :func:`~planefold.doctor.scoring.measure_scores` takes."""
+        named = {"trivial": self.trivial_rows, "linear": self.linear_rows, "trees": self.tree_rows}
+        return {name: rows for name, rows in named.items() if rows is not None}
+
 
 @dataclass(frozen=True)
 class _Candidate:
@@ -103,7 +115,7 @@ def measure_reference(
     max_rows: int = 3000,
     shift: bool = True,
 ) -> Reference:
-    """Fit a linear model and quick trees to the training rows, and judge them on the held-out ones.
+    """Fit a linear model, a kernel and quick trees to the training rows, and judge them on the held-out ones.
 
     Parameters
     ----------
@@ -148,10 +160,10 @@ def measure_reference(
     rows = _Rows.of(X, Y, X_val, Y_val, weights, OBJECTIVES[objective], max_rows, random_state)
     constant = rows.constant_losses()
     found = [_calibrated(candidate, rows) for candidate in _candidates(rows, random_state)]
-    linear = next(candidate for candidate in found if candidate.name in ("linear", "constant"))
-    trees = min((c for c in found if c is not linear), key=lambda c: c.inner_loss, default=linear)
-    best = min((linear, trees), key=lambda c: c.inner_loss)
-    losses = {candidate.name: rows.losses(candidate.outer, rows.Y_val) for candidate in (linear, trees)}
+    linear = found[0]
+    trees = min((c for c in found if c.name in TREES), key=lambda c: c.inner_loss, default=linear)
+    best = min(found, key=lambda c: c.inner_loss)
+    losses = {candidate.name: rows.losses(candidate.outer, rows.Y_val) for candidate in (linear, trees, best)}
     auc, se = shift_auc(X, X_val, random_state=random_state) if shift else (None, None)
     own = losses[best.name]
     return Reference(
@@ -184,21 +196,20 @@ def shift_auc(X: Any, X_val: Any, *, random_state: int = 0) -> tuple[float | Non
     Returns
     -------
     auc, se : float or None
-        Area under the ROC curve of the out-of-bag predictions, 0.5 where the two sets are alike, and the standard error
-        it has then. None where one of them has fewer than 12 different rows.
+        Area under the ROC curve of the predictions of trees that did not see the row, 0.5 where the two sets are alike,
+        and the standard error it has then. None where one of them has fewer than 12 different rows.
 
     Notes
     -----
     Equal rows of one set count once, and rows that both sets have are left out: a twin in the bag would give away, or
-    contradict, the answer. At most 1,500 rows of each set are used.
+    contradict, the answer. At most 1,000 rows of each set are used.
 
     References
     ----------
     Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017. The standard error is that of
     the Mann-Whitney statistic of two equal distributions.
     """
-    from sklearn.ensemble import ExtraTreesClassifier
-    from sklearn.metrics import roc_auc_score
+    from planefold.doctor.scan.forest import unseen_chances
 
     rng = np.random.default_rng(random_state)
     sides = _unlike(*(_sample(_matrix(part, "X"), MOST_SHIFT_ROWS, rng) for part in (X, X_val)))
@@ -206,12 +217,16 @@ def shift_auc(X: Any, X_val: Any, *, random_state: int = 0) -> tuple[float | Non
     if min(n_train, n_val) < FEWEST_ROWS:
         return None, None
     side = np.repeat([0, 1], [n_train, n_val])
-    forest = ExtraTreesClassifier(
-        N_TREES, min_samples_leaf=3, bootstrap=True, oob_score=True, class_weight="balanced", random_state=random_state
-    )
+    values = np.vstack(sides)
+    values = values[:, np.nanmax(values, axis=0) > np.nanmin(values, axis=0)]
+    if not values.shape[1]:
+        return None, None
+    random = np.random.RandomState(random_state)
     with _quietly():
-        forest.fit(np.vstack(sides), side)
-    auc = float(roc_auc_score(side, forest.oob_decision_function_[:, 1]))
+        chances = unseen_chances(values, side, random, n_trees=N_TREES, min_samples_leaf=5, balanced=True)
+    # Mann and Whitney: the sum of the ranks counts the pairs that are in the right order.
+    won = rankdata(chances[:, 1])[n_train:].sum() - n_val * (n_val + 1) / 2
+    auc = float(won / (n_train * n_val))
     return auc, math.sqrt((n_train + n_val + 1) / (12 * n_train * n_val))
 
 
@@ -348,17 +363,43 @@ def _candidates(rows: _Rows, seed: int) -> Iterator[_Candidate]:
     n_rows, n_outputs = rows.Y.shape
     if n_rows < FEWEST_ROWS or not np.ptp(rows.Y, axis=0).any():
         constant = rows.raw(rows.best_constant()[None])
-        yield _Candidate("constant", *(np.repeat(constant, len(part), axis=0) for part in (rows.Y, rows.Y_val)))
+        inner, outer = (np.repeat(constant, len(part), axis=0) for part in (rows.Y, rows.Y_val))
+        yield _Candidate("constant", inner, outer)
         return
     with _quietly():
         scaled = _scaled(rows)
-        yield _best(
-            (_by_folds(scaled, "linear", lambda penalty=penalty: _linear(rows, penalty)) for penalty in PENALTIES), rows
-        )
+        yield _linear_in("linear", scaled, PENALTIES)
+        yield _linear_in("kernel", _near_landmarks(scaled, seed), KERNEL_PENALTIES)
         yield _forest(rows, seed)
         boostable = n_outputs <= MOST_BOOSTED_OUTPUTS and rows.X.size <= MOST_CELLS
         if n_rows >= FEWEST_BOOSTED and boostable:
-            yield _by_folds(rows, "boosting", lambda: _boosting(rows, seed))
+            yield _by_folds(rows, "boosting", functools.partial(_boosting, rows, seed))
+
+
+def _linear_in(name: str, rows: _Rows, penalties: Iterable[float]) -> _Candidate:
+    makes = [functools.partial(_linear, rows, penalty) for penalty in penalties]
+    return _best((_by_folds(rows, name, make) for make in makes), rows)
+
+
+def _near_landmarks(rows: _Rows, seed: int) -> _Rows:
+    """Put nearness to some of the rows in the place of the columns: what is linear there is smooth in the columns.
+
+    References
+    ----------
+    Williams and Seeger, "Using the Nystrom Method to Speed Up Kernel Machines", NeurIPS 2000.
+    """
+    from scipy.linalg import cholesky, solve_triangular
+    from scipy.spatial.distance import cdist
+
+    places = _sample(rows.X, MOST_LANDMARKS, np.random.default_rng(seed))
+    width = KERNEL_WIDTH * max(int((np.ptp(rows.X, axis=0) > 0).sum()), 1)
+
+    def nearness(X: Floats) -> Floats:
+        return np.asarray(np.exp(-cdist(X, places, "sqeuclidean") / width))
+
+    root = cholesky(nearness(places) + 1e-6 * np.eye(len(places)), lower=True)
+    X, X_val = (solve_triangular(root, nearness(part).T, lower=True).T for part in (rows.X, rows.X_val))
+    return dataclasses.replace(rows, X=X, X_val=X_val)
 
 
 def _forest(rows: _Rows, seed: int) -> _Candidate:
@@ -393,7 +434,7 @@ def _predictions(make: Callable[[], Any], X: Floats, Y: Floats, weights: Floats,
     from sklearn.base import is_classifier
 
     if not is_classifier(make()):
-        return np.column_stack([make().fit(X, column, sample_weight=weights).predict(X_new) for column in Y.T])
+        return np.column_stack([_fit(make(), X, column, weights).predict(X_new) for column in Y.T])
     if Y.shape[1] > 1 and np.allclose(Y.sum(axis=1), 1):
         return _shares(make(), X, Y.argmax(axis=1), weights, X_new, Y.shape[1])
     columns = [_shares(make(), X, (column > 0.5).astype(int), weights, X_new, 2)[:, 1] for column in Y.T]
@@ -406,8 +447,13 @@ def _shares(model: Any, X: Floats, classes: Any, weights: Floats, X_new: Floats,
     present = np.unique(classes)
     found[:, present] = 1.0
     if len(present) > 1:
-        found[:, present] = model.fit(X, classes, sample_weight=weights).predict_proba(X_new)
+        found[:, present] = _fit(model, X, classes, weights).predict_proba(X_new)
     return found
+
+
+def _fit(model: Any, X: Floats, y: Any, weights: Floats) -> Any:
+    # Equal weights are not passed on: with any, boosting takes thirty times as long to cut its columns into bins.
+    return model.fit(X, y, sample_weight=weights if np.ptp(weights) else None)
 
 
 def _linear(rows: _Rows, penalty: float) -> Any:
@@ -424,9 +470,11 @@ def _boosting(rows: _Rows, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     name = rows.objective.name
+    # Each round grows a tree for each class.
+    n_rounds = max(20, 45 - 5 * (rows.Y.shape[1] - 1)) if name == "log_loss" else 45
     options: dict[str, Any] = {
-        "max_iter": 60, "learning_rate": 0.1, "max_leaf_nodes": 15, "min_samples_leaf": 10, "early_stopping": False,
-        "random_state": seed,
+        "max_iter": n_rounds, "learning_rate": 6 / n_rounds, "max_leaf_nodes": 15, "min_samples_leaf": 10,
+        "early_stopping": False, "max_bins": 63, "random_state": seed,
     }  # fmt: skip
     if name in ("log_loss", "binary_log_loss"):
         return HistGradientBoostingClassifier(**options)
@@ -453,7 +501,8 @@ def _scaled(rows: _Rows) -> _Rows:
 def _floored(name: str, inner: Floats, outer: Floats, floor: float, rows: _Rows) -> _Candidate:
     """Turn predictions into raw outputs. A share of the mean prediction is mixed in: no leaf is that sure."""
     mean = rows.best_constant()
-    return _Candidate(name, *(rows.raw((1 - floor) * part + floor * mean) for part in (inner, outer)))
+    inner, outer = (rows.raw((1 - floor) * part + floor * mean) for part in (inner, outer))
+    return _Candidate(name, inner, outer)
 
 
 def _best(candidates: Iterable[_Candidate], rows: _Rows) -> _Candidate:
@@ -477,7 +526,7 @@ def _shift(by: float, raw: Floats, rows: _Rows) -> Floats:
     """What to add to stretched outputs so that they are right on average."""
     if rows.objective.out_activation == "identity":
         return rows.best_constant(rows.Y - by * raw)
-    return (1 - by) * rows.raw(rows.best_constant()[None])[0]
+    return np.asarray((1 - by) * rows.raw(rows.best_constant()[None])[0])
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from planefold.doctor.figures import TINY, run_of
 from planefold.doctor.finding import Action, Finding
 
 # What steps, units and curves show of numbers on a wrong scale.
-SYMPTOMS = ("GR101", "GR102", "GR201", "GR202", "GR203", "GR301", "GR302", "GR401", "GR402", "GR501",
+SYMPTOMS = ("GR101", "GR102", "GR201", "GR202", "GR203", "GR301", "GR302", "GR401", "GR402", "GR501", "GR702",
             "LC201", "LC202", "LC203", "LC301", "LC401", "LC701", "LC901")  # fmt: skip
 
 RATIO, LARGEST, OFFSET = 25.0, 16.0, 16.0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class Budget:
@@ -46,7 +45,7 @@ class Budget:
 
     def begin(self) -> None:
         """Start the clock, with nothing spent."""
-        self.spent, self._inside = 0.0, False
+        self.spent, self._depth, self._started = 0.0, 0, 0.0
         self._passed, self._begun = 0.0, self.clock()
 
     def pause(self) -> None:
@@ -63,18 +62,19 @@ class Budget:
         """Seconds since :meth:`begin`, without the pauses."""
         return self._passed + max(0.0, self.clock() - self._begun)
 
-    @contextmanager
-    def spending(self) -> Iterator[None]:
-        """Time a measurement, also one that fails; within another it is part of that one."""
-        if self._inside:
-            yield
-            return
-        started, self._inside = self.clock(), True
-        try:
-            yield
-        finally:
-            self.spent += self.clock() - started
-            self._inside = False
+    def spending(self) -> Budget:
+        """Time a measurement, also one that fails: ``with budget.spending(): ...``. One within another counts once."""
+        return self
+
+    def __enter__(self) -> None:
+        if self._depth == 0:
+            self._started = self.clock()
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.spent += self.clock() - self._started
 
     def allows(self, expected: float = 0.0) -> bool:
         """Tell whether a measurement that takes ``expected`` seconds keeps within the share of the time so far."""

@@ -21,7 +21,7 @@ from planefold.networks.mlp import MLPSpec
 Floats = NDArray[np.float64]
 Facts = dict[str, Any]
 
-N_ROWS = 512  # rows that scales are told from
+N_ROWS = 256  # rows that scales are told from
 N_VALUES = 2**21  # of their inputs at most, however wide the rows are
 LEAST_ROWS = 64
 CLASSIFICATION = ("binary_log_loss", "log_loss")
@@ -89,7 +89,9 @@ def given(rows: Rows, objective: Objective) -> Facts:
     facts = scale_of_inputs(_floats(X))
     all_y = rows.y if len(present) == len(rows.y) else rows.y[torch.from_numpy(present).to(rows.y.device)]
     facts |= classes_of(all_y) if objective.name in CLASSIFICATION else scale_of_targets(_floats(y))
-    if objective.out_activation in RANGES:
+    if "class_counts" in facts:
+        facts["targets_outside"] = 0.0
+    elif objective.out_activation in RANGES:
         low, high = RANGES[objective.out_activation]
         facts["targets_outside"] = float(((y < low) | (y > high)).any(dim=-1).double().mean())
     return {name: fact for name, fact in facts.items() if np.isfinite(fact).all()}
@@ -102,21 +104,20 @@ def scale_of_inputs(X: Floats) -> Facts:
 
     Notes
     -----
-    A deviation is the interquartile range over 1.349, as that of normal data; where half of the values are equal, it
-    is :func:`planefold.data.robust.spread`'s.
+    A deviation is the interquartile range over 1.349, as that of normal data (quartiles are values that occur); where
+    half of the values are equal, it is :func:`planefold.data.robust.spread`'s.
     """
-    if not len(X):
-        return {}
-    is_numeric = ~((X == X.min(axis=0)) | (X == X.max(axis=0))).all(axis=0)
-    columns = np.flatnonzero(is_numeric)
+    X = np.sort(X.T, axis=1)
+    # Two values or one, sorted: they change where the last begins, or nowhere.
+    columns = np.flatnonzero((np.diff(X, axis=1) > 0).sum(axis=1) > 1)
     if not len(columns):
         return {}
-    X = X[:, columns]
+    X = X[columns]
     with np.errstate(all="ignore"):
-        first, median, third = np.quantile(X, [0.25, 0.5, 0.75], axis=0)
+        first, median, third = (X[:, round(share * (X.shape[1] - 1))] for share in (0.25, 0.5, 0.75))
         deviation = (third - first) / robust.IQR_OF_NORMAL
         for column in np.flatnonzero(~((deviation > 0) & np.isfinite(deviation))):
-            deviation[column] = robust.spread(X[:, column])
+            deviation[column] = robust.spread(X[column])
         offset = np.abs(median) / deviation
         ratio = deviation.max() / deviation.min()
     return {

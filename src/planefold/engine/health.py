@@ -15,7 +15,7 @@ from planefold.engine.batches import Batch
 from planefold.engine.fast import Masks
 from planefold.engine.flat import FlatParameters
 from planefold.engine.kernels import Array
-from planefold.engine.probes import EXTREME, UnitFigures, duplicate_share, unit_figures
+from planefold.engine.probes import EQUAL, EXTREME, UnitFigures, duplicate_share, unit_figures
 from planefold.engine.step import Step
 from planefold.networks.mlp import MLP
 
@@ -97,10 +97,10 @@ class Health:
         sizes = np.array([self.net.spec.n_members * (window.stop - window.start) for window in self.windows])
         gradient, before, step = self.squares.sum(axis=-1)
         ratio = np.sqrt(step / np.maximum(before, np.finfo(float).tiny))
-        weights = [float(self.flat.theta[:, window].square().mean().sqrt()) for window in self.windows]
+        self._sum_up(self.flat.theta if self.flat.theta.is_cuda else self.flat.theta.numpy(), 1, -1, slice(None))
         return {
             "gradient_norm": tuple(np.median(np.sqrt(gradient / sizes), axis=0).tolist()),
-            "weight_norm": tuple(weights),
+            "weight_norm": tuple(np.sqrt(self.squares[1, -1].sum(axis=-1) / sizes).tolist()),
             "update_ratio": tuple(np.median(ratio, axis=0).tolist()),
         }
 
@@ -136,6 +136,12 @@ def duplicate_shares(net: MLP) -> tuple[float, ...]:
     """Return the share of equal units of each hidden layer."""
     with torch.inference_mode():
         return tuple(
-            duplicate_share(coef.mT, intercept.squeeze(-2))
+            0.0 if _differ_at_once(coef) else duplicate_share(coef.mT, intercept.squeeze(-2))
             for coef, intercept in zip([*net.coefs][:-1], [*net.intercepts][:-1], strict=True)
         )
+
+
+def _differ_at_once(coef: Tensor) -> bool:
+    """Tell whether no two units are alike in their weights of the first input: that is quickly seen of few units."""
+    first = coef[:, 0].sort(dim=-1).values
+    return bool((first.diff(dim=-1) > 2 * EQUAL * coef.abs().max()).all())

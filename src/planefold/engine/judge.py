@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +17,6 @@ from planefold.networks.mlp import MLP
 Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
-
-LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 class Judge:
@@ -59,7 +56,6 @@ class Judge:
         self._shares: Floats | None = None
         self._owner: Places | None = None
         self._n_distinct = 0
-        self._sampled: dict[int, Places] = {}
 
     def __call__(self, net: MLP) -> tuple[float, float | None]:
         """Ask a network; return the loss and the score."""
@@ -77,9 +73,22 @@ class Judge:
         return loss, float(self.score(self.objective.link(outputs), self.y, self.weights).mean())
 
     def standard_error(self) -> float | None:
-        r"""Return the standard error of the loss that was given last, over the choice of the rows.
+        """Return :meth:`standard_errors` of the answer that was judged last."""
+        return self.standard_errors(self.row_losses[None], self.losses[None])[0]
 
-        None of a single row.
+    def standard_errors(self, row_losses: Tensor, losses: Tensor) -> list[float | None]:
+        r"""Return the standard errors of losses of these rows, over the choice of the rows.
+
+        Parameters
+        ----------
+        row_losses : Tensor of shape (n, n_members, n_rows)
+            Of ``n`` answers.
+        losses : Tensor of shape (n, n_members)
+
+        Returns
+        -------
+        list of float or None
+            None of a single row.
 
         Notes
         -----
@@ -91,48 +100,54 @@ class Judge:
 
         References
         ----------
-        Cochran, "Sampling Techniques", 3rd edition, 1977, section 2.11 (ratios), section 9A.2 (rows that come together).
+        Cochran, "Sampling Techniques", 3rd edition, 1977, sections 2.11 (ratios) and 9A.2 (clusters).
         """
-        losses = self.row_losses.double().cpu().numpy()
         if self._shares is None:
-            self._shares, self._owner, self._n_distinct = self._set_out(len(losses))
+            self._shares, self._owner, self._n_distinct = self._set_out(row_losses.shape[1])
         if self._n_distinct < 2:
-            return None
-        moved = (losses - self.losses.double().cpu().numpy()[:, None]) * self._shares
+            return [None] * len(losses)
+        moved = np.subtract(row_losses.cpu().numpy(), losses.cpu().numpy()[..., None], dtype=float)
+        moved *= self._shares
         if self._owner is not None:
-            moved = np.bincount(self._owner, moved.ravel())
-        elif self.index is None:
-            moved = moved.sum(axis=0)
-        return math.sqrt(self._n_distinct / (self._n_distinct - 1) * float((moved * moved).sum()))
+            moved = np.array([np.bincount(self._owner, of_one.ravel()) for of_one in moved])
+        elif self.index is None and moved.shape[1] > 1:
+            moved = moved.sum(axis=1)
+        moved = moved.reshape(len(losses), -1)
+        errors = np.sqrt(self._n_distinct / (self._n_distinct - 1) * np.einsum("er,er->e", moved, moved))
+        return [float(error) for error in errors]
 
     def _set_out(self, n_members: int) -> tuple[Floats, Places | None, int]:
-        """Return each row's share in the loss, whose row it is where rows come several times, and how many there are."""
+        """Return each row's share in the loss, whose row it is if rows come several times, and how many there are."""
         if self.weights is None:
-            shares = np.full((1, self.n_rows), 1 / self.n_rows)
+            shares = np.full((1, 1), 1 / self.n_rows)
         else:
             weights = np.atleast_2d(self.weights.double().cpu().numpy())
             shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         shares = shares / n_members
         if self.index is None:
-            return shares, None, int((shares > 0).sum())
+            return shares, None, self.n_rows if self.weights is None else int((shares > 0).sum())
         counts = np.broadcast_to(shares > 0, self.index.shape)
         n_distinct = len(np.unique(self.index[counts]))
+        # Of rows that come once there is nothing to add up.
         owner = np.unique(self.index, return_inverse=True)[1].ravel() if n_distinct < counts.sum() else None
         return shares, owner, n_distinct
 
-    def sampled(self, n_rows: int) -> NDArray[np.float16]:
-        """Return the losses of up to ``n_rows`` of the rows, the same ones in every call.
+    def sampled(self, row_losses: Tensor, n_rows: int) -> Floats:
+        """Choose up to ``n_rows`` of the rows, the same ones in every call, and return their losses, (n, n_sampled).
 
-        They are spread evenly over the rows, or over the rows of all members one after the other. Of rows that
-        all members see, the mean of the members is given. Weights play no part; what float16 cannot hold becomes its
-        largest number.
+        Parameters
+        ----------
+        row_losses : Tensor of shape (n, n_members, n_rows)
+            Of ``n`` answers.
+        n_rows : int
+            Spread evenly over the rows, or over the rows of all members one after the other. Of rows that all members
+            see, the mean of the members is returned. Weights play no part.
         """
-        if n_rows not in self._sampled:
-            there = np.arange(self.n_rows) if self.index is None else np.flatnonzero(self.index >= 0)
-            self._sampled[n_rows] = there[spread(len(there), n_rows)]
-        losses = self.row_losses.cpu().numpy()
-        flat = losses.mean(axis=0) if self.index is None and len(losses) > 1 else losses.ravel()
-        return flat[self._sampled[n_rows]].clip(-LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+        losses: Floats = row_losses.cpu().numpy()
+        if self.index is None:
+            return np.asarray(losses.mean(axis=1)[:, spread(self.n_rows, n_rows)])
+        there = np.flatnonzero(self.index >= 0)
+        return losses.reshape(len(losses), -1)[:, there[spread(len(there), n_rows)]]
 
 
 def spread(n: int, most: int) -> Any:

@@ -7,11 +7,12 @@ learns does not depend on its group.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from functools import partial
 from threading import Event
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from planefold.engine.step import Step
 
 # Multiply-adds of a forward pass from which a second lane pays: handing the interpreter over takes its time, too.
 LANES_FROM = 4_000_000
+
+NONE_WATCHED: Mapping[int, int] = MappingProxyType({})
 
 
 def groups(n_members: int, n_lanes: int) -> list[slice]:
@@ -56,6 +59,7 @@ class Lane:
         numbers: Sequence[tuple[float, ...]],
         penalties: Array,
         health: Health | None,
+        watched: Mapping[int, int],
         stop: Event,
     ) -> None:
         """Make the steps of a block.
@@ -68,18 +72,19 @@ class Lane:
         penalties : array of shape (n_steps, n_members of all lanes)
             Where the penalties' values are written.
         health : Health or None
-            What measures the last of the steps.
+            What makes those steps that are watched; None where there are none.
+        watched : mapping of int to int
+            Their places in the block, and their numbers in the epoch.
         stop : Event
             Once it is set, no further step is made.
         """
         step, masks, own = self.step, self.masks, self.step.kernels.own
-        last = len(numbers) - 1
         for index, batch in enumerate(batches.of(self.members, self.step.kernels)):
             if stop.is_set():
                 return
             kept = None if masks is None else [own(mask) for mask in masks.draw(batch.X.shape[-2])]
-            if index == last and health is not None:
-                value = health.watch(step, batch, kept, numbers[index], self.members)
+            if health is not None and index in watched:
+                value = health.watch(watched[index], step, batch, kept, numbers[index], self.members)
             else:
                 value = step(batch, kept, numbers[index])
             penalties[index, self.members] = value[:, 0]
@@ -93,11 +98,16 @@ class Lanes:
         self._pool = ThreadPoolExecutor(len(self.others)) if self.others else None
 
     def run(
-        self, batches: Batches, numbers: Sequence[tuple[float, ...]], penalties: Array, health: Health | None
+        self,
+        batches: Batches,
+        numbers: Sequence[tuple[float, ...]],
+        penalties: Array,
+        health: Health | None = None,
+        watched: Mapping[int, int] = NONE_WATCHED,
     ) -> None:
         """Make the steps of a block in all lanes; an interruption ends all of them."""
         stop = Event()
-        task = (batches, numbers, penalties, health, stop)
+        task = (batches, numbers, penalties, health, watched, stop)
         if self._pool is None:
             self.first.run(*task)
             return

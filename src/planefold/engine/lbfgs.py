@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from planefold.engine.flat import FlatParameters
+from planefold.engine.judge import Judge
 from planefold.engine.objectives import Objective
 from planefold.engine.plan import Plan
+from planefold.engine.recorder import Recorder
 from planefold.engine.run import Epoch
 from planefold.engine.sources import Rows
 from planefold.engine.step import WholeObjective
@@ -34,7 +37,8 @@ def minimize_lbfgs(
     objective: Objective,
     plan: Plan,
     callbacks: Sequence[Callable[[Epoch], object]] = (),
-    judge: Callable[[MLP], tuple[float, float | None]] | None = None,
+    judge: Judge | None = None,
+    recorder: Recorder | None = None,
 ) -> tuple[list[Epoch], str]:
     """Minimise loss and penalty over all rows; one "epoch" of the history is one iteration.
 
@@ -42,7 +46,7 @@ def minimize_lbfgs(
     -----
     SciPy computes in float64 whatever the network's type is; the loss and the gradient are computed in
     the network's type. Several members are minimised together: their objectives are added up. Held-out
-    rows are judged for the record and decide nothing.
+    rows are judged for the record and decide nothing. There are no steps along a batch's gradient to watch.
 
     References
     ----------
@@ -50,7 +54,7 @@ def minimize_lbfgs(
     SIAM J. Sci. Comput. 16(5), 1995.
     """
     objective_of_all = WholeObjective(net, flat, rows, objective, plan)
-    epochs: list[Epoch] = []
+    epochs = [_judged(0, (math.nan, math.nan), net, judge, recorder)]
     tried = (0.0, 0.0)  # loss and objective at the point that was tried last
     reached = flat.theta.clone()  # the point of the last iteration
     started = time.perf_counter()
@@ -66,18 +70,9 @@ def minimize_lbfgs(
         # The point that a line search tries last is the one that it takes: `tried` and the network belong to it.
         nonlocal started
         reached.copy_(torch.from_numpy(theta).view_as(reached))
-        val_loss, val_score = (None, None) if judge is None else judge(net)
+        epoch = _judged(len(epochs), tried, net, judge, recorder)
         now = time.perf_counter()
-        epochs.append(
-            Epoch(
-                epoch=len(epochs) + 1,
-                train_loss=tried[0],
-                objective=tried[1],
-                val_loss=val_loss,
-                val_score=val_score,
-                seconds=now - started,
-            )
-        )
+        epochs.append(dataclasses.replace(epoch, seconds=now - started))
         started = now
         answers = [callback(epochs[-1]) for callback in callbacks]
         if any(answer is True for answer in answers):
@@ -90,8 +85,25 @@ def minimize_lbfgs(
         result = minimize(value_and_gradient, start, method="L-BFGS-B", jac=True, **more)
     except KeyboardInterrupt:
         flat.theta.copy_(reached)
-        return epochs, "interrupted"
+        return _completed(epochs, recorder), "interrupted"
     if not math.isfinite(result.fun):  # already at the start: no step was made
         raise diverged(epochs, plan)
     flat.theta.copy_(torch.from_numpy(result.x).view_as(flat.theta))
-    return epochs, _REASONS.get(result.status, "line_search")
+    return _completed(epochs, recorder), _REASONS.get(result.status, "line_search")
+
+
+def _judged(
+    number: int, losses: tuple[float, float], net: MLP, judge: Judge | None, recorder: Recorder | None
+) -> Epoch:
+    """Record a point: its loss and objective, and what is measured of it."""
+    val_loss, val_score = (None, None) if judge is None else judge(net)
+    found = {} if recorder is None else recorder.epoch_ends(number) if number else recorder.start()
+    train_loss, objective = losses
+    return Epoch(
+        epoch=number, train_loss=train_loss, objective=objective, val_loss=val_loss, val_score=val_score, **found
+    )
+
+
+def _completed(epochs: list[Epoch], recorder: Recorder | None) -> list[Epoch]:
+    """Measure what is missing of the last epoch."""
+    return epochs if recorder is None else [*epochs[:-1], recorder.complete(epochs[-1])]

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from planefold.engine.batches import Batches
+from planefold.engine.budget import Budget
 from planefold.engine.devices import threads_for
 from planefold.engine.dropout import Masks, levels
+from planefold.engine.facts import settings_of
 from planefold.engine.flat import FlatParameters
 from planefold.engine.graphs import CapturedStep
-from planefold.engine.health import Health
+from planefold.engine.judge import Judge, Score
 from planefold.engine.kernels import FloatArray, Kernels, NumpyKernels, kernels_for
 from planefold.engine.lanes import LANES_FROM, Lane, Lanes, groups
 from planefold.engine.lbfgs import minimize_lbfgs
 from planefold.engine.objectives import Objective
 from planefold.engine.optimizers import OPTIMIZERS, Optimizer
 from planefold.engine.plan import Plan
+from planefold.engine.recorder import Recorder, trivial_losses
 from planefold.engine.run import Epoch, Run
 from planefold.engine.schedules import Rate
 from planefold.engine.sources import Rows, Shuffled
@@ -31,7 +34,6 @@ from planefold.engine.stopping import BestWeights, Patience, Snapshot, diverged
 from planefold.networks.mlp import MLP
 
 Callback = Callable[[Epoch], object]
-Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass
@@ -42,12 +44,15 @@ class Memory:
     ----------
     n_seen : int
         Rows seen so far, counting every pass (scikit-learn's ``t_``).
+    budget : Budget or None
+        Of measuring for the record, over all calls.
     """
 
     optimizer: Optimizer | None = None
     rate: Rate | None = None
     n_seen: int = 0
     patience: Patience | None = field(default=None, repr=False)
+    budget: Budget | None = field(default=None, repr=False)
 
     def to(self, device: torch.device) -> None:
         """Bring the optimiser's tensors to where the network is."""
@@ -67,6 +72,8 @@ def train(
     callbacks: Sequence[Callback] = (),
     memory: Memory | None = None,
     gradients: str = "by_hand",
+    record: bool | Budget = True,
+    settings: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train ``net`` in place and say what happened.
 
@@ -90,6 +97,11 @@ def train(
         Given again and again, the optimiser goes on where it stopped.
     gradients : {"by_hand", "autograd"}
         How gradients are computed; both give the same ones.
+    record : bool or Budget
+        Whether to measure what the doctor asks for, and within which budget of time: 2.5 % unless another is given.
+        False leaves the losses. It changes nothing of the weights.
+    settings : mapping, optional
+        What to note in ``Run.settings`` beside what ``plan`` and ``net`` say, as JSON data.
 
     Returns
     -------
@@ -103,14 +115,21 @@ def train(
     batch_size = rows.n_rows if plan.solver == "lbfgs" else min(plan.batch_size, rows.n_rows)
     batches = Shuffled(rows, batch_size, plan.shuffle)
     memory = memory if memory is not None else Memory()
-    judge = None if validation is None else _Judge(objective, validation, score)
+    judge = None if validation is None else Judge(objective, validation, score)
     flat, n_threads = FlatParameters(net), torch.get_num_threads()
+    is_first, budget = memory.optimizer is None, _budget(record, memory)
+    recorder = None
     try:
         # What overflows ends the training with words of its own.
         quiet = np.errstate(over="ignore", invalid="ignore")
         with threads_for(batch_size * net.spec.n_weights_of_largest_layer), quiet:
+            if record is not False:
+                n_steps = 0 if plan.solver == "lbfgs" else batches.n_batches
+                recorder = Recorder(
+                    net, flat, rows, objective, score, judge, budget, n_steps=n_steps, is_first=is_first
+                )
             if plan.solver == "lbfgs":
-                epochs, stopped_because = minimize_lbfgs(net, flat, rows, objective, plan, callbacks, judge)
+                epochs, stopped_because = minimize_lbfgs(net, flat, rows, objective, plan, callbacks, judge, recorder)
                 restored = None
             else:
                 widest = max(net.spec.layer_units) * net.spec.n_members
@@ -128,11 +147,18 @@ def train(
                     kernels,
                     gradients,
                     n_threads,
+                    recorder,
                 )
                 epochs, stopped_because, restored = loop.run()
+            lost = stopped_because == "diverged" and restored is None
+            facts = {} if recorder is None or lost else recorder.facts()
+            val_rows = None
+            if recorder is not None:
+                epochs, val_rows = recorder.held_out(epochs)
+            trivial_loss, trivial_val_loss = trivial_losses(rows, objective, judge)
     finally:
         flat.release()
-    lost = stopped_because == "diverged" and restored is None
+        budget.pause()
     if lost or not all(bool(torch.isfinite(p).all()) for p in net.parameters()):
         raise diverged(epochs, plan)
     return Run(
@@ -150,8 +176,27 @@ def train(
         n_members=net.spec.n_members,
         n_parameters=sum(p.numel() for p in net.parameters()),
         n_zero_weights=sum(int((weights == 0).sum()) for weights in net.penalized()),
-        trivial_loss=_trivial_loss(rows, objective),
+        trivial_loss=trivial_loss,
+        trivial_val_loss=trivial_val_loss,
+        val_rows=val_rows,
+        n_eval=0 if recorder is None else recorder.sample.n_rows,
+        settings=settings_of(plan, net.spec, objective, batch_size=batch_size, judged=validation is not None)
+        | dict(settings or {}),
+        facts=facts,
+        recording_seconds=budget.spent,
     )
+
+
+def _budget(record: bool | Budget, memory: Memory) -> Budget:
+    """Start the clock of the budget; that of a training in instalments goes on."""
+    if isinstance(record, Budget):
+        memory.budget = record
+    if memory.budget is None or memory.optimizer is None:
+        memory.budget = memory.budget or Budget()
+        memory.budget.begin()
+    else:
+        memory.budget.resume()
+    return memory.budget
 
 
 def _lowest(epochs: Sequence[Epoch]) -> int | None:
@@ -159,33 +204,6 @@ def _lowest(epochs: Sequence[Epoch]) -> int | None:
     losses = {epoch.epoch: epoch.val_loss for epoch in epochs if epoch.val_loss is not None}
     finite = {number: loss for number, loss in losses.items() if np.isfinite(loss)}
     return min(finite, key=finite.__getitem__) if finite else None
-
-
-def _trivial_loss(rows: Rows, objective: Objective) -> float:
-    if rows.members is None:
-        return objective.trivial_loss(rows.y, rows.weights)
-    # The rows that any member sees, each as often as members see it: resampled rows come several times.
-    index, times = np.unique(rows.members[rows.members >= 0], return_counts=True)
-    _, y, weights = rows.take(index)
-    counts = torch.from_numpy(times).to(y)
-    return objective.trivial_loss(y, counts if weights is None else weights * counts)
-
-
-class _Judge:
-    """Loss and score of the held-out rows: each member's on its own rows, then the mean."""
-
-    def __init__(self, objective: Objective, validation: Rows, score: Score | None) -> None:
-        self.objective, self.score = objective, score
-        self.X, self.y, self.weights = validation.all()
-
-    def __call__(self, net: MLP) -> tuple[float, float | None]:
-        with torch.inference_mode():
-            outputs = net(self.X)
-            self.losses = self.objective.loss(outputs, self.y, self.weights)
-            loss = float(self.losses.mean())
-            if self.score is None:
-                return loss, None
-            return loss, float(self.score(self.objective.link(outputs), self.y, self.weights).mean())
 
 
 class _LastGood:
@@ -224,12 +242,13 @@ class _Loop:
     objective: Objective
     plan: Plan
     random_state: np.random.RandomState
-    judge: _Judge | None
+    judge: Judge | None
     callbacks: Sequence[Callback]
     memory: Memory
     kernels: Kernels
     gradients: str
     n_threads: int
+    recorder: Recorder | None
 
     def run(self) -> tuple[list[Epoch], str, int | None]:
         """Train; return what happened, why it ended, and the epoch whose weights were restored, if any."""
@@ -239,7 +258,6 @@ class _Loop:
             memory.rate = Rate(plan)
         assert memory.rate is not None
         self.penalties = self.kernels.empty((self.batches.n_batches, self.net.spec.n_members), self.flat.theta)
-        self.health = Health(self.net, self.flat, self.batches)
         best = BestWeights(self.flat) if self.judge is not None and plan.restore_best else None
         last_good = _LastGood(self.flat)
         lanes = self.lanes = Lanes(self._lanes(memory.optimizer))
@@ -247,15 +265,13 @@ class _Loop:
         epochs: list[Epoch] = []
         stopped_because = "max_iter"
         try:
-            if self.judge is not None:
-                loss, figure = self.judge(self.net)
-                epochs.append(Epoch(epoch=0, train_loss=math.nan, objective=math.nan, val_loss=loss, val_score=figure))
-                if best is not None:
-                    best.offer(0, self.judge.losses)
+            epochs.append(self._start())
+            if best is not None and self.judge is not None:
+                best.offer(0, self.judge.losses)
             if memory.patience is None:
                 memory.patience = Patience(plan)
-                if self.judge is not None:  # what is no better than the start is no improvement
-                    memory.patience.offer(loss)
+                if epochs[0].val_loss is not None:  # what is no better than the start is no improvement
+                    memory.patience.offer(epochs[0].val_loss)
             for number in range(1, plan.max_iter + 1):
                 last_good.begin()
                 epoch = self._epoch(number)
@@ -282,9 +298,25 @@ class _Loop:
         finally:
             lanes.close()
         kept = best if best is not None else last_good if stopped_because == "diverged" and last_good.epoch else None
+        if stopped_because != "interrupted":  # within an epoch the weights are those of none
+            epochs = self._completed(epochs, epochs[-1].epoch, is_last=True)
         if kept is not None:
             kept.restore()
+            epochs = self._completed(epochs, kept.epoch, is_last=False)
         return epochs, stopped_because, None if kept is None else kept.epoch
+
+    def _completed(self, epochs: list[Epoch], number: int, *, is_last: bool) -> list[Epoch]:
+        """Measure what is missing of the epoch whose weights the network has."""
+        if self.recorder is None:
+            return epochs
+        complete = self.recorder.complete
+        return [complete(epoch, is_last=is_last) if epoch.epoch == number else epoch for epoch in epochs]
+
+    def _start(self) -> Epoch:
+        """Record the state before the training."""
+        val_loss, figure = (None, None) if self.judge is None else self.judge(self.net)
+        found = {} if self.recorder is None else self.recorder.start()
+        return Epoch(epoch=0, train_loss=math.nan, objective=math.nan, val_loss=val_loss, val_score=figure, **found)
 
     def _epoch(self, number: int) -> Epoch:
         """Make one pass and record it."""
@@ -293,6 +325,7 @@ class _Loop:
         self.memory.n_seen += self.batches.rows.n_rows
         objective = loss + torch.as_tensor(self.penalties[: len(loss)]).cpu().numpy()
         val_loss, figure = (None, None) if self.judge is None else self.judge(self.net)
+        found = {} if self.recorder is None else self.recorder.epoch_ends(number)
         return Epoch(
             epoch=number,
             train_loss=self._mean(loss),
@@ -301,7 +334,7 @@ class _Loop:
             val_score=figure,
             learning_rate=rate,
             seconds=time.perf_counter() - started,
-            **self.health.figures(number),
+            **found,
         )
 
     def _lanes(self, optimizer: Optimizer) -> list[Lane]:
@@ -331,6 +364,8 @@ class _Loop:
         rate_at, coefficients = self.memory.rate.at, self.memory.optimizer.coefficients
         n_batches, n_epochs = self.batches.n_batches, self.plan.max_iter
         rate, done, losses = 0.0, 0, []
+        health = None if self.recorder is None else self.recorder.health
+        watched = () if self.recorder is None else self.recorder.steps_to_watch(number)
         for block in self.batches.epoch(self.random_state):
             numbers = []
             for index in range(done, done + len(block.spans)):
@@ -338,8 +373,8 @@ class _Loop:
                 numbers.append((rate, *coefficients(rate)))
             batches = Batches(block, self.net.spec, self.objective)
             stop = done + len(numbers)
-            health = self.health if stop == n_batches and self.health.is_due(number) else None
-            self.lanes.run(batches, numbers, self.penalties[done:stop], health)
+            here = {step - done: step for step in watched if done <= step < stop}
+            self.lanes.run(batches, numbers, self.penalties[done:stop], health, here)
             losses.append(batches.losses())
             done = stop
             if not np.isfinite(losses[-1]).all():

@@ -77,9 +77,12 @@ class Objective:
 
     def trivial_loss(self, targets: Tensor, weights: Tensor | None) -> float:
         """Loss of the best constant prediction for ``targets`` of shape (n_samples, n_outputs)."""
+        return float(self.loss(self.trivial_output(targets, weights).expand_as(targets), targets, weights))
+
+    def trivial_output(self, targets: Tensor, weights: Tensor | None) -> Tensor:
+        """Return the raw outputs of that prediction, (n_outputs,)."""
         weights = torch.ones_like(targets[:, 0]) if weights is None else weights
-        constant = self.inverse_link(self.best_constant(targets, weights)).expand_as(targets)
-        return float(self.loss(constant, targets, weights))
+        return self.inverse_link(self.best_constant(targets, weights))
 
 
 # ------------------------------------------------------------------------------------ losses of a row

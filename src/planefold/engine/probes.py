@@ -59,15 +59,18 @@ def unit_figures(activations: Tensor, kind: str) -> UnitFigures:
     Values are counted rather than units that are saturated on most rows: weights drawn 12 times too large saturate 85 %
     of the values of a tanh layer, and 3 % of its units on nine rows of ten.
     """
+    figures: UnitFigures = {"mean": 0.0, "std": 0.0, "dead_share": 0.0, "saturated_share": 0.0}
     if not activations.numel():
-        return {"mean": 0.0, "std": 0.0, "dead_share": 0.0, "saturated_share": 0.0}
-    std, mean = torch.std_mean(activations, correction=0)
-    none = mean.new_zeros(())
-    dead = _mean(activations.amax(dim=-2) <= 0, mean) if kind == "relu" else none
-    saturated = _mean(EXTREME[kind](activations), mean) if kind in EXTREME else none
+        return figures
+    # Not std_mean, which takes four times as long as both.
+    measured = {"mean": activations.mean(), "std": activations.std(correction=0)}
+    if kind == "relu":
+        measured["dead_share"] = (activations.amax(dim=-2) <= 0).to(activations.dtype).mean()
+    if kind in EXTREME:
+        measured["saturated_share"] = EXTREME[kind](activations).to(activations.dtype).mean()
     # One transfer from the device.
-    numbers = torch.stack([mean, std, dead, saturated]).tolist()
-    return {"mean": numbers[0], "std": numbers[1], "dead_share": numbers[2], "saturated_share": numbers[3]}
+    numbers = dict(zip(measured, torch.stack([*measured.values()]).tolist(), strict=True))
+    return {**figures, **numbers}  # type: ignore[typeddict-item]
 
 
 def by_unit(activations: Tensor, *, axis: int = -1, n_positions: int = N_POSITIONS) -> Tensor:
@@ -122,7 +125,3 @@ def duplicate_share(weights: Tensor, bias: Tensor | None = None) -> float:
     same = (rows[..., 1:, :] - rows[..., :-1, :]).abs().amax(dim=-1) <= tolerance
     no = same.new_zeros((*same.shape[:-1], 1))
     return float((torch.cat([no, same], dim=-1) | torch.cat([same, no], dim=-1)).double().mean())
-
-
-def _mean(answers: Tensor, like: Tensor) -> Tensor:
-    return answers.to(like.dtype).mean()

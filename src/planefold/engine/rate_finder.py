@@ -226,7 +226,9 @@ def _steps(
         memory = Memory(optimizer=memory.optimizer, rate=Rate(step))
         one = dataclasses.replace(rows, members=np.stack(batch))
         try:
-            run = train(net, one, objective, step, random_state=random_state, validation=probe, memory=memory)
+            run = train(
+                net, one, objective, step, random_state=random_state, validation=probe, memory=memory, record=False
+            )
         except TrainingError:  # the weights are no longer finite
             yield math.nan, math.inf
             return

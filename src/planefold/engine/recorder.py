@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from planefold.engine.budget import Budget
 from planefold.engine.facts import CLASSIFICATION, Facts, found_classes, given
@@ -23,6 +22,8 @@ from planefold.networks.mlp import MLP
 N_EVAL = 256  # training rows of each member: a unit that is dead on that many is dead for practical purposes
 N_KEPT = 2000  # training rows that the kept weights are judged by, once
 MAX_VAL_VALUES = 2**22  # numbers in Run.val_rows: 8 MB
+VALUES_AT_ONCE = 2**20  # losses of held-out rows that are put off
+LARGEST_HALF = float(np.finfo(np.float16).max)
 GROWTH = 1.2  # layers are looked at in epochs that lie further and further apart
 
 Figures = dict[str, Any]
@@ -68,6 +69,8 @@ class Recorder:
     ) -> None:
         self.net, self.rows, self.objective, self.score = net, rows, objective, score
         self.judge, self.budget, self.is_first = judge, budget, is_first
+        self.answers: list[tuple[Tensor, Tensor]] = []
+        self.val_se: list[float | None] = []
         self.val_rows: list[NDArray[np.float16]] = []
         with budget.spending():
             self.health = Health(net, flat, n_steps) if n_steps else None
@@ -80,10 +83,11 @@ class Recorder:
 
     def start(self) -> Figures:
         """Measure the state before the training."""
-        found = self._held_out()
+        self._keep()
+        found: Figures = {}
         if self.is_first or self.budget.allows():
             with self.budget.spending():
-                found |= self._look(at_units=True) | {"duplicate_share": duplicate_shares(self.net)}
+                found = self._look(at_units=True) | {"duplicate_share": duplicate_shares(self.net)}
         return found
 
     def steps_to_watch(self, number: int) -> tuple[int, ...]:
@@ -96,9 +100,10 @@ class Recorder:
 
     def epoch_ends(self, number: int) -> Figures:
         """Measure what is due at the end of an epoch."""
-        found = self._held_out()
-        before = self.budget.spent
+        self._keep()
+        found: Figures = {}
         if self.is_watched and self.health is not None:
+            before = self.budget.spent
             self.budget.spent += self.health.seconds
             with self.budget.spending():
                 found |= self.health.figures()
@@ -108,7 +113,6 @@ class Recorder:
         elif (number == 1 and self.is_first) or self._may_look(number):
             with self.budget.spending():
                 found |= self._look(at_units=False)
-            self.cost_of_look = self.budget.spent - before
         return found
 
     def _may_look(self, number: int) -> bool:
@@ -116,32 +120,44 @@ class Recorder:
         waits = self.health is not None and number >= self.next_layers
         return not waits and self.budget.allows(self.cost_of_look)
 
-    def _held_out(self) -> Figures:
-        """Keep the losses of single rows, of the judge's last answer."""
-        if self.judge is None:
-            return {}
+    def _keep(self) -> None:
+        """Keep the judge's last answer, and once there are many of them what is to be known of them."""
+        if self.judge is not None:
+            self.answers.append((self.judge.row_losses, self.judge.losses))
+            if len(self.answers) * self.judge.row_losses.numel() >= VALUES_AT_ONCE:
+                self._take_stock()
+
+    def _take_stock(self) -> None:
+        if self.judge is None or not self.answers:
+            return
         with self.budget.spending():
-            self.val_rows.append(self.judge.sampled(MAX_VAL_ROWS))
-            return {"val_se": self.judge.standard_error()}
+            row_losses, losses = (torch.stack(parts) for parts in zip(*self.answers, strict=True))
+            self.answers.clear()
+            self.val_se += self.judge.standard_errors(row_losses, losses)
+            some = self.judge.sampled(row_losses, MAX_VAL_ROWS)
+            self.val_rows.append(some.clip(-LARGEST_HALF, LARGEST_HALF).astype(np.float16))
 
     def _look(self, *, at_units: bool) -> Figures:
         """Judge the sample of the training rows, and its units on the way."""
+        started = self.budget.clock()
         outputs, units = look_through(self.net, self.sample.X, at_units=at_units)
         with torch.inference_mode():
             loss, score = self.sample.take(outputs)
         found = {"train_eval": loss, "train_se": self.sample.standard_error(), "train_score": score}
+        if units is None or not self.cost_of_look:
+            self.cost_of_look = self.budget.clock() - started
         return found if units is None else found | units
 
     # ----------------------------------------------------------------------------------- after the last
 
-    def complete(self, epoch: Epoch) -> Epoch:
-        """Measure what is missing of an epoch, whose weights the network has."""
-        if epoch.train_eval is not None and epoch.activation_mean:
+    def complete(self, epoch: Epoch, *, is_last: bool = True) -> Epoch:
+        """Measure what is missing of an epoch whose weights the network has; of the last one the units, too."""
+        if epoch.train_eval is not None and (epoch.activation_mean or not is_last):
             return epoch
         if not (self.is_first or self.budget.allows(self.cost_of_layers)):
             return epoch
         with self.budget.spending():
-            return dataclasses.replace(epoch, **self._look(at_units=True))
+            return epoch.with_(**self._look(at_units=is_last))
 
     def facts(self) -> Facts:
         """Measure what the network was given, and how the weights that are kept do."""
@@ -166,12 +182,18 @@ class Recorder:
             "kept_train_rows": sample.n_rows
         }
 
-    def held_out(self, n_epochs: int) -> NDArray[np.float16] | None:
-        """Return the losses of single held-out rows in each of the epochs, (n_epochs, n_rows)."""
+    def held_out(self, epochs: list[Epoch]) -> tuple[list[Epoch], NDArray[np.float16] | None]:
+        """Return the epochs with what the single held-out rows say, and the losses of these, (n_epochs, n_rows).
+
+        All at once, after the training: in an epoch of a small one it would take longer than a step.
+        """
+        self._take_stock()
         if not self.val_rows:
-            return None
-        losses = np.stack(self.val_rows[:n_epochs])
-        return losses[:, :: -(-losses.size // MAX_VAL_VALUES)]
+            return epochs, None
+        with self.budget.spending():
+            losses = np.concatenate(self.val_rows)[: len(epochs)]
+            told = [epoch.with_(val_se=error) for epoch, error in zip(epochs, self.val_se, strict=False)]
+        return told, losses[:, :: -(-losses.size // MAX_VAL_VALUES)]
 
 
 def trivial_losses(rows: Rows, objective: Objective, judge: Judge | None) -> tuple[float, float | None]:
@@ -183,14 +205,8 @@ def trivial_losses(rows: Rows, objective: Objective, judge: Judge | None) -> tup
         _, y, weights = rows.take(index)
         counts = torch.from_numpy(times).to(y)
         weights = counts if weights is None else weights * counts
-    weights = torch.ones_like(y[:, 0]) if weights is None else weights
-    constant = objective.inverse_link(objective.best_constant(y, weights))
+    constant = objective.trivial_output(y, weights)
     loss = float(objective.loss(constant.expand_as(y), y, weights))
     if judge is None:
         return loss, None
     return loss, float(objective.loss(constant.expand_as(judge.y), judge.y, judge.weights).mean())
-
-
-def replaced(epochs: Sequence[Epoch], epoch: Epoch) -> list[Epoch]:
-    """Put an epoch in the place of the one of its number."""
-    return [epoch if old.epoch == epoch.epoch else old for old in epochs]

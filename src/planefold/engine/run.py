@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from planefold.core.errors import unknown_choice
+from planefold.core.errors import ModelFileError, unknown_choice
+
+MAX_VAL_ROWS = 512  # held-out rows whose losses are kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,7 @@ class Epoch:
     Parameters
     ----------
     epoch : int
-        1 for the first pass; 0 is the state before training, where only the losses are known.
+        1 for the first pass; 0 is the state before training, of which ``train_loss`` and ``objective`` are nan.
     train_loss : float
         Mean loss of the training rows, taken while the weights moved (means over the epoch's batches,
         dropout on), averaged over the members.
@@ -33,35 +35,44 @@ class Epoch:
         Loss of the held-out rows at the end of the epoch (dropout off). With several members, each is
         judged on its own held-out rows and the mean is given.
     val_se : float or None
-        Standard error of ``val_loss`` over the held-out rows.
+        Standard error of ``val_loss`` over the distinct held-out rows: what the members get wrong on one row, and its
+        weight, count together. Known once the training has ended.
     val_score : float or None
         Accuracy (classification) or R^2 (regression) of the same rows.
     train_eval : float or None
-        Loss of up to ``Run.n_eval`` training rows at the end of the epoch, dropout off: what may be compared with
-        ``val_loss``. Not measured in every epoch.
+        Loss of ``Run.n_eval`` training rows (of each member, spread over its own) at the end of the epoch, dropout
+        off: what may be compared with ``val_loss``. Of the rows and with the weights that the objective has:
+        resampled, and weighted by class, where it is. Not measured in every epoch.
     train_se, train_score : float or None
-        Standard error of ``train_eval`` over its rows, and their accuracy or R^2.
+        Standard error of ``train_eval`` over its distinct rows, and their accuracy or R^2.
     learning_rate : float
         The rate of the epoch's last step.
     seconds : float
         Wall-clock time of the epoch, in seconds.
-    gradient_norm, weight_norm, update_ratio : tuple of float
-        Per layer, root mean square of the gradient (with the penalty's) and of the weights, and the length of a
-        step relative to the length of the weights, at the epoch's last step.
+    gradient_norm, update_ratio : tuple of float
+        Per layer, root mean square of the gradient (with the penalty's, before it is clipped), and the length of a
+        step relative to the length of the weights: medians over up to six steps spread over the epoch.
+    weight_norm : tuple of float
+        Per layer, root mean square of the weights at the end of the epoch.
     activation_mean, activation_std : tuple of float
-        Per hidden layer, mean and standard deviation of its activations over units and probe rows.
-    dead_share, saturated_share : tuple of float
-        Per hidden layer, share of the units that are zero (relu) on every probe row, and share of the activations
-        over units and probe rows that are beyond 0.98 in size (tanh), below 0.02 or above 0.98 (logistic). See
-        :mod:`planefold.engine.probes`.
+        Per hidden layer, mean and standard deviation of its activations over units and the rows of ``train_eval``.
+    dead_share : tuple of float
+        Per hidden layer, share of the units (relu) that are zero on every such row.
+    saturated_share : tuple of float
+        Per hidden layer, share of the activations (tanh, logistic) that are near their bounds; see
+        :func:`planefold.engine.probes.unit_figures`.
     duplicate_share : tuple of float
-        Per hidden layer, share of the units whose incoming weights are equal to those of another unit.
+        Per hidden layer, share of the units whose incoming weights and bias are equal to those of another unit; of
+        the start alone.
 
     Notes
     -----
-    The figures of layers are empty in epochs in which they were not measured. Measuring takes as long as some steps,
-    so it is done at the end of the first epoch, and then each time at least 1,000 steps later. Probe rows are up to 256
-    rows spread over the training rows; they are seen with dropout off.
+    What is None, and the figures of layers where they are empty, was not measured in that epoch. Measuring is kept
+    within 2.5 % of the time that has passed, so which epochs these are may differ between two trainings that are
+    otherwise alike. In any case there are the start, epoch 1, the last epoch and (without layers) the epoch whose
+    weights were restored. Figures of layers come from epochs that lie further and further apart, ``train_eval`` from
+    as many others as the time allows; lbfgs has no steps to watch, so that ``gradient_norm``, ``weight_norm`` and
+    ``update_ratio`` are empty.
     """
 
     epoch: int
@@ -83,6 +94,12 @@ class Epoch:
     train_eval: float | None = None
     train_se: float | None = None
     train_score: float | None = None
+
+    def with_(self, **changes: Any) -> Epoch:
+        """Return a copy with other values, as ``dataclasses.replace`` does, in a tenth of its time."""
+        new = object.__new__(Epoch)
+        new.__dict__.update(self.__dict__, **changes)
+        return new
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,25 +132,41 @@ class Run:
     trivial_loss : float or None
         Loss of always predicting the training mean or the training shares of the classes.
     trivial_val_loss : float or None
-        Loss of the same prediction on the held-out rows.
+        Loss of the same prediction on the held-out rows, with several members the mean over theirs.
     val_rows : float16 array of shape (n_epochs, n_rows) or None
-        Losses of up to 512 held-out rows, the same ones in every epoch; row ``i`` belongs to ``epochs[i]``.
+        Losses of up to 512 held-out rows, the same ones in every epoch; row ``i`` belongs to ``epochs[i]``. They are
+        spread over the rows, with several members over those of all of them; where all members hold out the same
+        rows, they are the means over the members. Without weights; what is beyond 65,504 is cut there. (Of more
+        than 8,192 epochs there are fewer rows.)
     n_eval : int
-        Training rows behind ``train_eval``.
+        Training rows of each member behind ``train_eval``, up to 256.
     settings : mapping
-        How it was trained, by the names of the estimator's parameters: ``learning_rate_init``, ``alpha``,
-        ``hidden_layer_sizes``, ...
+        How it was trained, by the names of the estimator's parameters and as JSON data: ``learning_rate_init``,
+        ``learning_rate`` (its kind), ``batch_size`` and ``max_iter`` (as they came out), ``hidden_layer_sizes`` (a
+        list), ``dropout`` (a number, or a list if the layers differ), ``n_iter_no_change`` (None: without end),
+        ``preprocess`` (None, ``"auto"`` or ``"custom"``), ``class_weight`` (a name, ``"custom"`` or None), ...
     facts : mapping of str to number or list of numbers
-        What the network was given, as far as it is known. ``input_scale_ratio``: largest over smallest robust
-        deviation of the numeric inputs; ``input_scale``: the largest; ``input_offset``: largest absolute median in
-        deviations; ``target_scale``, ``target_offset``: the same of a numeric target (standard deviation, absolute
-        mean in deviations); ``class_counts``: training rows of each class; ``class_recall``, ``class_support``:
-        share of the held-out rows of each class that the kept weights find, and their number;
+        What the network was given, as far as it is known, and how the weights that were kept do.
+
+        ``input_scale_ratio``: largest over smallest robust deviation of the numeric inputs (those with more than two
+        values), as the network receives them, on up to 256 training rows; ``input_scale``: the largest;
+        ``input_offset``: largest absolute median in deviations; ``input_scale_column``, ``input_offset_column``:
+        numbers of the inputs that have the largest. ``target_scale``, ``target_offset``: standard deviation, and
+        absolute mean in deviations, of a numeric target, of several the largest.
+
+        ``class_counts``: distinct training rows of each class, before resampling; ``class_recall``,
+        ``class_support``: share of the held-out rows of each class that the kept weights find by the largest
+        probability, and their number; of several members each on its own rows.
+
         ``targets_outside``: share of the targets outside of what the output can give; ``sums_to_one``: share of
         the rows whose inputs of a cross-entropy are probabilities already; ``lowest_loss``: the lowest loss of a
-        row.
+        training row.
+
+        ``kept_train_loss``, ``kept_train_se``, ``kept_train_score``, ``kept_train_rows``: loss of the kept weights on
+        up to 2,000 training rows of each member (256 where that would take too long), its standard error, the
+        score, the number of rows. They stand here and not among the epochs, where other rows would look like a jump.
     recording_seconds : float
-        Time that measuring for the doctor took, in seconds; part of ``seconds``.
+        Time that measuring for the doctor took, in seconds: of the epochs, and before and after them.
     """
 
     epochs: tuple[Epoch, ...] = field(repr=False)
@@ -195,7 +228,12 @@ class Run:
         """Read what :meth:`to_lines` wrote."""
         whole, *epochs = (json.loads(line) for line in lines if line.strip())
         if whole.get("val_rows") is not None:
-            whole["val_rows"] = _unpack(whole["val_rows"])
+            whole["val_rows"] = _unpack(whole["val_rows"], len(epochs))
+        for name in ("settings", "facts"):
+            if not isinstance(whole.get(name, {}), dict):
+                raise ModelFileError(
+                    f"the {name} of the training are a {type(whole[name]).__name__}, expected a mapping"
+                )
         return cls(epochs=tuple(Epoch(**{k: _read(k, v) for k, v in epoch.items()}) for epoch in epochs), **whole)
 
 
@@ -205,11 +243,22 @@ def _pack(rows: np.ndarray[Any, np.dtype[np.float16]]) -> list[Any]:
     return [*rows.shape, base64.b64encode(packed).decode("ascii")]
 
 
-def _unpack(packed: list[Any]) -> np.ndarray[Any, np.dtype[np.float16]]:
-    n_epochs, n_rows, text = packed
-    n_bytes = 2 * int(n_epochs) * int(n_rows)
-    raw = zlib.decompressobj().decompress(base64.b64decode(text), n_bytes)  # no more than the shape says
-    return np.frombuffer(raw, dtype="<f2").reshape(int(n_epochs), int(n_rows)).astype(np.float16)
+def _unpack(packed: Any, n_epochs: int) -> np.ndarray[Any, np.dtype[np.float16]]:
+    """Read what :func:`_pack` wrote, from anyone: no more memory is taken than the history's length allows."""
+    try:
+        n_written, n_rows, text = packed
+        if n_written != n_epochs or not 0 < n_rows <= MAX_VAL_ROWS or n_epochs < 1:
+            raise ValueError(f"shape {n_written} x {n_rows} for {n_epochs} epochs")
+        n_bytes = 2 * n_epochs * n_rows
+        unpacking = zlib.decompressobj()
+        raw = unpacking.decompress(base64.b64decode(text, validate=True), n_bytes)
+        if len(raw) != n_bytes or unpacking.unconsumed_tail:
+            raise ValueError("not as many numbers as the shape says")
+    except (TypeError, ValueError, zlib.error) as error:
+        raise ModelFileError(
+            "the losses of single held-out rows cannot be read", details=str(error), hint="save the model anew"
+        ) from error
+    return np.frombuffer(raw, dtype="<f2").reshape(n_epochs, n_rows).astype(np.float16)
 
 
 def _read(name: str, value: Any) -> Any:

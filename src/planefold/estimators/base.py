@@ -429,12 +429,25 @@ class BaseMLP(Instruments, BaseEstimator):  # type: ignore[misc]
                 self.run_: Run = train(
                     self.net_, rows, self._objective, plan, random_state=random_state, validation=validation,
                     score=self._score, callbacks=list(self._watchers(bar, watchdog)), memory=self._memory,
+                    settings=self._settings(),
                 )  # fmt: skip
             finally:
                 self.net_.to("cpu")
                 self._memory.to(torch.device("cpu"))
         self._remember_run(self._memory)
         self._warn_about_end(plan.max_iter, once=once)
+
+    def _settings(self) -> dict[str, Any]:
+        """Say of the parameters what the engine does not see."""
+        own = self.preprocess is not None and not isinstance(self.preprocess, str)
+        weight = getattr(self, "class_weight", None)
+        return {
+            "early_stopping": bool(self.early_stopping),
+            "validation_fraction": float(self.validation_fraction),
+            "preprocess": "custom" if own else self.preprocess,
+            "class_weight": weight if weight is None or isinstance(weight, str) else "custom",
+            "resample": getattr(self, "resample", None),
+        }
 
     def _watchers(self, bar: ProgressBar, watchdog: Watchdog) -> Iterator[Callable[[Epoch], object]]:
         def show_progress(epoch: Epoch) -> None:

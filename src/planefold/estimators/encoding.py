@@ -70,7 +70,7 @@ def _probe_loss(model: Any, encoder: TableEncoder, rows: Any, y: Array, weights:
     random_state = np.random.RandomState(0)  # an own stream: the choice shall not move the training's
     net = model._new_net(learn, judge, random_state).to(data.y.device)
     plan = dataclasses.replace(model._plan(learn, PROBE_EPOCHS), n_iter_no_change=PROBE_EPOCHS // 3)
-    run = train(net, learn, model._objective, plan, random_state=random_state, validation=judge)
+    run = train(net, learn, model._objective, plan, random_state=random_state, validation=judge, record=False)
     if run.stopped_because == "interrupted":
         raise KeyboardInterrupt
     losses = run["val_loss"]

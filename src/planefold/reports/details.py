@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from planefold.doctor.scoring import probability_groups
 from planefold.reports.metrics import Floats, Ints, wilson
 from planefold.reports.numbers import number
 from planefold.reports.records import CalibrationBin, ClassScore, Confusion, Residuals, WorstRow
@@ -110,9 +111,7 @@ def calibration(positive: Any, share: Floats) -> tuple[CalibrationBin, ...]:
     Groups have equal counts, but rows with the same probability stay together. The interval is Wilson's (1927),
     which stays inside 0 and 1.
     """
-    n_groups = int(np.clip(len(share) // 25, 1, 10))
-    cuts = np.unique(np.quantile(share, np.linspace(0, 1, n_groups + 1)[1:-1]))
-    group = np.searchsorted(cuts, share, side="left")
+    group = probability_groups(share)
     bins = []
     for which in np.unique(group):
         inside = group == which

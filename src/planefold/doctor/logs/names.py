@@ -6,10 +6,25 @@ import re
 from dataclasses import dataclass
 
 # Words that say whose figure it is. Of several held-out parts the first is taken: a test set is looked at last.
-TRAIN = ("train", "training", "trn", "learn", "fit")
-HELD_OUT = ("val", "valid", "validation", "dev", "holdout", "heldout", "eval", "evaluation", "test", "testing")
+TRAIN = ("train", "training", "trn", "tr", "learn", "fit")
+HELD_OUT = (
+    "val",
+    "valid",
+    "validation",
+    "dev",
+    "holdout",
+    "heldout",
+    "eval",
+    "evaluation",
+    "cv",
+    "oob",
+    "test",
+    "testing",
+)
 # Words that say how it was counted, not what it is.
-_FILLERS = frozenset(("epoch", "ep", "avg", "average", "mean", "running", "metrics", "metric", "set", "data", "history"))
+_FILLERS = frozenset(
+    ("epoch", "ep", "avg", "average", "mean", "running", "metrics", "metric", "set", "data", "history")
+)
 _PER_STEP = frozenset(("step", "iter", "iteration", "batch", "minibatch"))
 # Columns with one of these words are about something else.
 _OTHER = frozenset(
@@ -32,14 +47,14 @@ class Figure:
 
 # In order of preference where a log has several: the loss that was trained before other errors.
 FIGURES = (
-    Figure(words=r"neg (?:mean |root |median |max |log loss|log likelihood$).*", use="negative"),
-    Figure(words=r"(?:total )?loss(?: total| curve)?", use="loss"),
+    Figure(words=r"neg (?!log likelihood).+", use="negative"),
+    Figure(words=r"(?:total |overall )?loss(?:es)?(?: total| curve)?|losses", use="loss"),
     Figure(words=r"cost|objective|criterion|elbo loss|energy", use="loss"),
     Figure(words=r"(?:multi |binary |m)?(?:log ?loss|nll|neg log likelihood|negative log likelihood|error entropy)"
            r"|(?:categorical |sparse categorical |binary )?cross ?entropy|x ?ent|b?ce|deviance|poisson|gamma", use="loss"),
-    Figure(words=r"mse|mean squared error|squared error|l2", use="loss"),
-    Figure(words=r"rmse|root mean squared error", use="loss"),
-    Figure(words=r"mae|mean absolute error|absolute error|l1|huber|mape|smape|rmsle|quantile|pinball", use="loss"),
+    Figure(words=r"mse|squared error|l2", use="loss"),
+    Figure(words=r"rmse|root squared error", use="loss"),
+    Figure(words=r"mae|absolute error|l1|huber|mape|smape|rmsle|quantile|pinball", use="loss"),
     Figure(words=r"kl|kld|kl divergence|bpc|bpb|bits per (?:char|character|byte|dim)", use="loss"),
     Figure(words=r"ppl|perplexity", use="log"),
     Figure(words=r"(?:m|multi )?(?:error|err)(?: rate)?(?: ?[15])?|misclassification|wer|cer|eer", use="loss"),
@@ -48,7 +63,7 @@ FIGURES = (
     Figure(words=r"r2|r squared|r2 score|explained variance", use="share"),
     Figure(words=r"(?:roc |pr )?au(?:c|roc|prc)(?: score)?|(?:average precision|ap)(?: score)?", use="share"),
     Figure(words=r"(?:macro |micro |weighted )?f ?(?:1|beta|score)(?: score| macro| micro| weighted)?", use="share"),
-    Figure(words=r"(?:m|mean )?(?:dice|iou|jaccard)(?: score| coefficient| coef)?|m?ap ?50(?: 95)?(?: [bmp])?|map",
+    Figure(words=r"m?(?:dice|iou|jaccard)(?: score| coefficient| coef)?|m?ap ?50(?: 95)?(?: [bmp])?|map",
            use="share"),
     Figure(words=r"precision(?: [bmp])?|recall(?: [bmp])?|sensitivity|specificity|mcc|matthews.*|kappa", use="share"),
     Figure(words=r"pearson|spearman|corr|correlation|ndcg|hit rate|exact match|em", use="share"),
@@ -73,9 +88,12 @@ class Meaning:
     ----------
     kind : {"figure", "part of a loss", "epoch", "step", "rate", "run", "unknown"}
     part : {"train", "val", ""}
+        ``""`` where the name does not say whose figure it is.
     figure : Figure or None
     rank : tuple of int
         The lowest is preferred: kind of figure, per step or per epoch, which held-out part.
+    number : int or None
+        Which of several held-out sets: 1 for ``validation_1-logloss``.
     prefix, suffix : str
         Words before the figure's own (the ``"box"`` of ``box_loss``) and after (the ``"eta 0.1"`` of ``cost_eta_0.1``).
     """
@@ -84,6 +102,7 @@ class Meaning:
     part: str = ""
     figure: Figure | None = None
     rank: tuple[int, ...] = ()
+    number: int | None = None
     prefix: str = ""
     suffix: str = ""
 
@@ -97,8 +116,8 @@ def words_of(name: str) -> list[str]:
     >>> words_of("train/box_loss"), words_of("valLoss"), words_of("acc@1 (%)"), words_of("cost_eta_0.025")
     (['train', 'box', 'loss'], ['val', 'loss'], ['acc', '1'], ['cost', 'eta', '0.025'])
     """
-    split = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name)
-    return re.findall(r"[a-z]+[0-9]*|[0-9]+(?:\.[0-9]+)?|[^\W\d_]+", split.lower())
+    split = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name).lower()
+    return re.findall(r"[a-z]+[0-9]*|[0-9]+(?:\.[0-9]+)?|[^\W\d_]+", split.replace("'s ", " "))
 
 
 def meaning_of(name: str) -> Meaning:
@@ -112,43 +131,57 @@ def meaning_of(name: str) -> Meaning:
     for kind, pattern in (("epoch", EPOCH), ("step", STEP), ("rate", RATE), ("run", RUN)):
         if pattern.fullmatch(text):
             return Meaning(kind=kind)
-    part, held_out, words = _part(words)
     if _OTHER & set(words):
         return UNKNOWN
-    per_step = bool(_PER_STEP & set(words))
+    part, held_out, number, words = _part(words)
+    per_step = int(bool(_PER_STEP & set(words)))
     rest = [word for word in words if word not in _FILLERS and word not in _PER_STEP]
-    return _figure(rest, part, (int(per_step), held_out))
+    found = _figure(rest)
+    if found is None:
+        return UNKNOWN
+    place, i, j = found
+    prefix, suffix = " ".join(rest[:i]), " ".join(rest[j:])
+    if suffix and _place(suffix) is not None:  # "loss (mse)"
+        suffix = ""
+    is_part = bool(prefix) and not suffix and FIGURES[place].use == "loss"
+    return Meaning(
+        kind="part of a loss" if is_part else "figure",
+        part=part,
+        figure=FIGURES[place],
+        rank=(place, int(bool(prefix)), per_step, held_out),
+        number=number,
+        prefix=prefix,
+        suffix=suffix,
+    )
 
 
-def _part(words: list[str]) -> tuple[str, int, list[str]]:
-    """Find whose figure it is, and leave those words out; what names no part is the training's, as in Keras."""
-    # XGBoost numbers the sets that it was given, the training set first.
-    for sets in (("validation", "0"), ("valid", "0"), ("eval", "0")):
-        if tuple(words[:2]) == sets:
-            return "val", 0, words[2:]
+def _part(words: list[str]) -> tuple[str, int, int | None, list[str]]:
+    """Find whose figure it is, which of several, and the words that are left."""
+    if words[:1] == ["metrics"]:  # of ultralytics
+        return "val", 0, None, words[1:]
     for i, word in enumerate(words):
         if word in TRAIN:
-            return "train", 0, [other for other in words if other not in TRAIN]
+            return "train", 0, None, [other for other in words if other not in TRAIN]
         if word in HELD_OUT:
-            numbered = words[i + 1 : i + 2] == ["1"] and len(words) > i + 2
-            return "val", HELD_OUT.index(word), words[:i] + words[i + 1 + numbered :]
-    return "train", 1, words  # rank 1: a name that says "train" goes first
+            after = words[i + 1 : i + 2]
+            if after and after[0].isdecimal() and len(words) > i + 2:
+                return "val", HELD_OUT.index(word), int(after[0]), words[:i] + words[i + 2 :]
+            return "val", HELD_OUT.index(word), None, words[:i] + words[i + 1 :]
+    return "", 0, None, words
 
 
-def _figure(words: list[str], part: str, rank: tuple[int, ...]) -> Meaning:
-    """Find the longest run of words that is a figure's name."""
+def _place(text: str) -> int | None:
+    return next((place for place, pattern in enumerate(_PATTERNS) if pattern.fullmatch(text)), None)
+
+
+def _figure(words: list[str]) -> tuple[int, int, int] | None:
+    """Find the longest run of words that names a figure: its place in the table, and where the run is."""
+    if len(words) > 1 and words[-1] == "loss" and _place(" ".join(words)) is None:  # "nll loss" is one, "box loss" a part of one
+        place = _place(" ".join(words[:-1]))
+        return (place, 0, len(words)) if place is not None and words[0] != "kl" else (1, len(words) - 1, len(words))
     for length in range(len(words), 0, -1):
         for i in range(len(words) - length + 1):
-            text = " ".join(words[i : i + length])
-            for place, pattern in enumerate(_PATTERNS):
-                if pattern.fullmatch(text):
-                    prefix, suffix = " ".join(words[:i]), " ".join(words[i + length :])
-                    return Meaning(
-                        kind="part of a loss" if prefix and not suffix and FIGURES[place].use == "loss" else "figure",
-                        part=part,
-                        figure=FIGURES[place],
-                        rank=(place, bool(prefix), *rank),
-                        prefix=prefix,
-                        suffix=suffix,
-                    )
-    return UNKNOWN
+            place = _place(" ".join(words[i : i + length]))
+            if place is not None:
+                return place, i, i + length
+    return None

@@ -26,7 +26,8 @@ def spread_points(sheet: Sheet, random: np.random.RandomState) -> Floats | None:
         None where there are fewer than two such columns.
     """
     if sheet.is_pictures:
-        return _components(sheet.values[:, np.ptp(sheet.values, axis=0) > 0], sheet.n_train, random)
+        seen = sheet.values[:, np.ptp(sheet.values, axis=0) > 0]
+        return components(seen, sheet.n_train, random) if seen.shape[1] > 1 else None
     columns = [sheet.values[:, j] for j in np.flatnonzero(sheet.numeric)]
     if sheet.target is not None and not sheet.classes:
         columns.append(sheet.target)
@@ -52,9 +53,8 @@ def _smeared(column: Floats, random: np.random.RandomState) -> Floats:
     return np.asarray(filled / (np.std(filled) or 1.0))
 
 
-def _components(values: Floats, n_train: int, random: np.random.RandomState) -> Floats | None:
-    if values.shape[1] < 2:
-        return None
+def components(values: Floats, n_train: int, random: np.random.RandomState) -> Floats:
+    """Project rows on the first 50 principal components of those to learn from."""
     centred = values - values[:n_train].mean(axis=0)
     some = centred[random.permutation(n_train)[:1000]]
     n_parts = min(MAX_PARTS, *some.shape)

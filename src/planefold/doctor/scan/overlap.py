@@ -19,7 +19,8 @@ MAX_QUERIES = 500  # of either side
 # of tables without copies 99 % have less than SOME of such rows.
 NEAR = 1e-3
 SOME = 0.02
-CERTAIN = 1e-7  # so near that one row is enough
+LEAST = 0.01  # of the held-out rows have an equal row: fewer do not change a score
+CERTAIN = 1e-7  # chance puts no neighbour so near
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -163,15 +164,15 @@ def _strength(facts: dict[str, float], n_val: int) -> float:
     found = [0.0]
     if facts["n_shared_groups"]:
         found.append(10.0)
-    if facts["n_equal"] and facts["copied"] >= COPIED:
-        found.append(1 + facts["n_equal"])
+    if facts["n_equal"] >= max(2, LEAST * n_val) and facts["copied"] >= COPIED:
+        found.append(facts["n_equal"] / 2)
     if facts["equal_excess"] > 0 and facts["n_equal"] > 0.02 * n_val:
         found.append(facts["equal_excess"] / 4.5)
-    if facts.get("n_certain"):
-        found.append(1.0 + facts["n_certain"])
-    if facts.get("n_near"):
-        n, k = facts["n_looked_at"], facts["n_near"]
+    looked_at = facts.get("n_looked_at", 0)
+    if looked_at and facts["n_certain"] >= max(2, SOME * looked_at):
+        found.append(float(facts["n_certain"]))
+    if looked_at and facts["n_near"]:
         # As sure as a normal deviate of 4, and enough of them to matter.
-        rare = -np.log10(max(float(binom.sf(k - 1, int(n), SOME)), 1e-30)) / 4
-        found.append(min(float(rare), k / n / SOME / 1.5))
+        rare = -np.log10(max(float(binom.sf(facts["n_near"] - 1, int(looked_at), SOME)), 1e-30)) / 4
+        found.append(min(float(rare), facts["n_near"] / looked_at / SOME / 1.5))
     return max(found)

@@ -88,20 +88,41 @@ class Sheet(Record):
         """The target of the rows to learn from."""
         return None if self.target is None else self.target[: self.n_train]
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Sheet:
-        """Keep some rows, in rising order."""
+    def take(self, train: npt.NDArray[np.int64], val: npt.NDArray[np.int64] | None = None) -> Sheet:
+        """Keep some rows to learn from and some held-out ones, in these orders."""
+        rows = train if val is None else np.concatenate([train, val])
 
         def of(array: Any) -> Any:
             return None if array is None else array[rows]
 
         return replace(
             self, values=self.values[rows], identity=self.identity[rows], target=of(self.target),
-            groups=of(self.groups), time=of(self.time), n_train=int(np.sum(rows < self.n_train)),
+            groups=of(self.groups), time=of(self.time), n_train=len(train),
         )  # fmt: skip
 
     def train(self) -> Sheet:
         """Keep the rows to learn from alone."""
         return self.take(np.arange(self.n_train)) if self.n_val else self
+
+    def sample(self, n_train: int, n_val: int, random: np.random.RandomState) -> Sheet:
+        """Keep at most so many rows of either side, drawn at random, in their order."""
+        if self.n_train <= n_train and self.n_val <= n_val:
+            return self
+        train = np.sort(random.permutation(self.n_train)[:n_train])
+        val = np.sort(random.permutation(self.n_val)[:n_val]) + self.n_train
+        return self.take(train, val)
+
+    def filled(self) -> Floats:
+        """Return the values with a number below all others where one is missing, as trees want them."""
+        values = self.values
+        missing = np.isnan(values)
+        if not missing.any():
+            return values
+        known = np.where(missing, np.inf, values)
+        lowest = np.where(np.isinf(known.min(axis=0)), 0.0, known.min(axis=0))
+        highest = np.where(missing, -np.inf, values).max(axis=0)
+        width = np.where(np.isfinite(highest), highest / 2 - lowest / 2, 0.0)
+        return np.where(missing, lowest - width - 1.0, values)
 
 
 def read_sheet(

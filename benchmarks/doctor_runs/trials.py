@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 import planefold as pf
-from labelled_runs.populations import Population, population
-from labelled_runs.recipes import Recipe
+from doctor_runs.populations import Population, population
+from doctor_runs.recipes import Recipe
 from planefold.networks.initialization import Initialization
 
 Array = np.ndarray[Any, Any]
@@ -145,14 +145,11 @@ class Watched:
         Mean loss of the fresh rows after epochs 1, 2, ...
     train : list of float
         The same of the training rows, dropout off.
-    fresh_rows : list of float32 arrays of shape (n_fresh,)
-        Losses of the single fresh rows.
     """
 
     model: Any
     fresh: list[float] = field(default_factory=list)
     train: list[float] = field(default_factory=list)
-    fresh_rows: list[Array] = field(default_factory=list)
 
 
 def watch(model: Any, rows: Rows, fresh: tuple[Array, Array]) -> Watched:
@@ -163,9 +160,7 @@ def watch(model: Any, rows: Rows, fresh: tuple[Array, Array]) -> Watched:
     def measure(epoch: Any) -> None:
         if not meters:
             meters.extend([Meter(model, *fresh), Meter(model, rows.X, rows.y)])
-        losses = meters[0].rows()
-        seen.fresh.append(float(losses.mean()))
-        seen.fresh_rows.append(losses.astype(np.float32))
+        seen.fresh.append(float(meters[0].rows().mean()))
         seen.train.append(float(meters[1].rows().mean()))
 
     model.set_params(callbacks=[measure])

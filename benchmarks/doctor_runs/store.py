@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from labelled_runs.populations import names_of
-from labelled_runs.recipes import Recipe, draw_recipe
-from labelled_runs.trials import estimator_of, fit, known, rows_of
-from labelled_runs.truth import flags_of, label_of, measure, oracle_loss
+from doctor_runs.populations import names_of
+from doctor_runs.recipes import Recipe, draw_recipe
+from doctor_runs.trials import estimator_of, fit, known, rows_of
+from doctor_runs.truth import flags_of, label_of, measure, oracle_loss
 from planefold.core.errors import TrainingError
 from planefold.engine.run import Run
 
@@ -36,7 +36,7 @@ class LabelledRun:
     flags : dict of str
         ``"yes"``, ``"no"`` or ``"borderline"``.
     truth : dict
-        As in :class:`labelled_runs.truth.Truth`.
+        As in :class:`doctor_runs.truth.Truth`.
     fresh, train : list of float
         Population and training loss after each epoch.
     run : Run

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from labelled_runs.populations import Population
-from labelled_runs.recipes import Recipe
-from labelled_runs.trials import (
+from doctor_runs.populations import Population
+from doctor_runs.recipes import Recipe
+from doctor_runs.trials import (
+    Meter,
     Rows,
     Watched,
     easy_rows,
@@ -132,7 +133,8 @@ class Truth:
     osc : float
         Jumps from epoch to epoch of the noise-free curves in the second half.
     div : float
-        Training loss above ``L0`` at the end.
+        Training loss above ``L0`` at the end, and above what it was at the start: first weights can be worse than
+        always predicting the same, and a training that has hardly begun has not diverged.
     fresh_end, fresh_best, val_end : float
         Population losses at the end and lowest; population loss under the validation distribution at the end.
     """
@@ -192,25 +194,32 @@ def measure(recipe: Recipe, model: Any, rows: Rows, oracle: float) -> tuple[Trut
         seen, after = longer, longer.fresh[n_epochs:]
     else:
         seen, after = watch(estimator_of(recipe), rows, (X, y)), [] if longer is None else longer.fresh
-    seen = Watched(model, seen.fresh[:n_epochs], seen.train[:n_epochs], seen.fresh_rows[:n_epochs])
-    source = known(recipe.family, recipe.seed)
+    seen = Watched(model, seen.fresh[:n_epochs], seen.train[:n_epochs])
+    L0 = trivial_loss(y, known(recipe.family, recipe.seed).n_classes)
+    rows_end, train_end = Meter(model, X, y).rows(), float(Meter(model, rows.X, rows.y).rows().mean())
+    if not run.restored_best and math.isfinite(train_end):
+        np.testing.assert_allclose(train_end, seen.train[-1], rtol=1e-3, atol=1e-6, err_msg="not the same training")
     return truth_of(
         fresh=np.array(seen.fresh),
         train=np.array(seen.train),
         after=np.array(after),
-        rows_end=seen.fresh_rows[_end(run) - 1].astype(float),
+        rows_end=rows_end,
+        train_end=train_end,
         easy=easy_rows(recipe, X, y),
-        L0=trivial_loss(y, source.n_classes),
+        L0=L0,
+        start=_start(recipe, rows) if not seen.train[-1] < L0 else L0,
         oracle=oracle,
-        end=_end(run),
+        end=run.best_epoch if run.restored_best else n_epochs,
         n_val=recipe.n_val or len(rows.y),
         unit=unit_of(model),
         diverged=run.stopped_because == "diverged",
     ), seen
 
 
-def _end(run: Any) -> int:
-    return max(1, min(run.best_epoch, run.n_epochs)) if run.restored_best else run.n_epochs
+def _start(recipe: Recipe, rows: Rows) -> float:
+    """Training loss of the first weights: after an epoch of steps of no length."""
+    model = estimator_of(recipe, max_iter=1, learning_rate_init=1e-30)
+    return float(Meter(fit(model, rows), rows.X, rows.y).rows().mean())
 
 
 def _try_watch(model: Any, rows: Rows, fresh: tuple[Array, Array]) -> Watched | None:
@@ -228,11 +237,13 @@ def truth_of(
     train: Array,
     after: Array,
     rows_end: Array,
+    train_end: float,
     easy: Array,
     L0: float,
     oracle: float,
     end: int,
     n_val: int,
+    start: float = -math.inf,
     unit: float = 1.0,
     diverged: bool = False,
 ) -> Truth:
@@ -245,19 +256,23 @@ def truth_of(
     after : array
         Population losses of the training that goes on.
     rows_end : array of shape (n_fresh,)
-        Population loss of single rows at the end.
+        Population loss of single rows with the weights that were kept.
+    train_end : float
+        Training loss with these weights.
     easy : bool array of shape (n_fresh,)
         Which of them could be validation rows.
     L0, oracle : float
     end : int
-        Epoch whose weights were kept.
+        Epoch whose weights were kept; 0 is the start.
     n_val : int
+    start : float
+        Training loss before the first epoch.
     """
     finite = bool(np.isfinite(fresh).all() and np.isfinite(train).all()) and not diverged
     known_losses = np.concatenate([fresh, after])
     Lstar = float(np.fmin.reduce(known_losses[np.isfinite(known_losses)], initial=oracle))
     R = max(L0 - Lstar, 1e-9)
-    at, best = end - 1, int(np.nanargmin(np.where(np.isfinite(fresh), fresh, np.inf)))
+    best, fresh_end = int(np.argmin(np.where(np.isfinite(fresh), fresh, np.inf))), float(rows_end.mean())
     later = float(np.fmin.reduce(after[np.isfinite(after)], initial=np.inf))
     val_end = float(rows_end[easy].mean())
     with np.errstate(all="ignore"):
@@ -269,22 +284,22 @@ def truth_of(
             finite=finite,
             end=end,
             best_epoch=best + 1,
-            rise=float(fresh[at] - fresh[best]) / R,
-            train_fall=float(train[best] - train[at]) / R,
+            rise=(fresh_end - float(fresh[best])) / R,
+            train_fall=(float(train[best]) - train_end) / R,
             cont=float(fresh[best] - later) / R if math.isfinite(later) else 0.0,
-            gap=float(fresh[at] - train[at]) / R,
+            gap=(fresh_end - train_end) / R,
             skill=(L0 - float(fresh[best])) / R,
-            skill_end=(L0 - float(fresh[at])) / R,
-            train_skill=(L0 - float(train[at])) / R,
-            train_skill_best=(L0 - float(np.nanmin(train))) / R,
+            skill_end=(L0 - fresh_end) / R,
+            train_skill=(L0 - train_end) / R,
+            train_skill_best=(L0 - float(np.fmin.reduce(train))) / R,
             val_sd=float(rows_end[easy].std()) / math.sqrt(n_val) / R,
-            val_bias=(val_end - float(rows_end.mean())) / R,
-            val_below_train=(float(train[at]) - val_end) / R,
+            val_bias=(val_end - fresh_end) / R,
+            val_below_train=(train_end - val_end) / R,
             osc=max(jumps(fresh / R), jumps(train / R)),
-            div=max(0.0, (float(train[-1]) - L0) / R),
-            fresh_end=float(fresh[at]),
+            div=max(0.0, (float(train[-1]) - max(L0, start)) / R),
+            fresh_end=fresh_end,
             fresh_best=float(fresh[best]),
-            train_end=float(train[at]),
+            train_end=train_end,
             val_end=val_end,
         )
 
@@ -361,4 +376,3 @@ def label_of(t: Truth, flags: Mapping[str, str]) -> str | None:
                 return label
     healthy = t.train_skill > 0.85 and t.skill_end > 0.80 and all(answer == "no" for answer in flags.values())
     return "good_fit" if healthy else None
-

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from labelled_runs.populations import Population
+from doctor_runs.populations import Population
 
 Rng = np.random.Generator
 Settings = dict[str, Any]
@@ -33,6 +33,7 @@ PLAIN: Mapping[str, Any] = {
 KEPT = {"restore_best": True}
 PATIENT = {"restore_best": True, "n_iter_no_change": 10}
 HABITS = (("plain", 0.82), ("kept", 0.08), ("patient", 0.03), ("default", 0.07))
+MOST_DEFAULT_ROWS = 500  # eight members, watched on fresh rows, take their time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +144,8 @@ def _base(rng: Rng) -> _Draft:
 
 
 def _good(d: _Draft) -> None:
-    d.n_train = d.pick(1200, 2000, 3000, 3000)
-    d.set(max_iter=d.pick(20, 30, 40, 60))
+    d.n_train = d.pick(2000, 3000, 3000)
+    d.set(max_iter=d.pick(30, 40, 60, 80), learning_rate=d.pick("constant", "constant", "cosine"))
 
 
 def _good_drop(d: _Draft) -> None:
@@ -200,17 +201,17 @@ def _capacity(d: _Draft) -> None:
     d.detail = d.pick("tiny", "tiny", "linear", "penalty", "penalty")
     d.set(max_iter=d.pick(40, 60, 90), learning_rate="constant")
     if d.detail == "tiny":
-        d.set(hidden_layer_sizes=[d.pick(1, 2, 3)], dropout=0.0)
+        d.set(hidden_layer_sizes=[d.pick(1, 2)], dropout=0.0)
         d.scale_rate(1.5, 4)
     elif d.detail == "linear":
         d.set(hidden_layer_sizes=[], dropout=0.0, batch_norm=False)
         d.scale_rate(1.5, 4)
     else:
-        d.penalty(log_uniform(d.rng, 3e-3, 1e-1))
+        d.penalty(log_uniform(d.rng, 8e-3, 1e-1))
 
 
 def _overfit(d: _Draft) -> None:
-    d.n_train = d.pick(50, 90, 120, 200, 300, 500)
+    d.n_train, d.n_val = d.pick(90, 120, 200, 300, 500), d.pick(700, 1200)
     d.set(hidden_layer_sizes=[d.pick(64, 96, 128, 192)] * d.pick(1, 2, 3), batch_size=d.pick(8, 16, 32), dropout=0.0,
           alpha=0.0, max_iter=d.pick(40, 60, 90, 120), learning_rate="constant")  # fmt: skip
 
@@ -241,15 +242,15 @@ def _osc(d: _Draft) -> None:
     d.set(learning_rate="constant", batch_norm=False, max_iter=d.pick(20, 30, 45))
     if d.detail == "batch":
         d.set(batch_size=d.pick(4, 8))
-        d.scale_rate(4, 15)
+        d.scale_rate(6, 25)
     else:
         d.set(batch_size=d.pick(16, 32))
-        d.scale_rate(12, 60)
+        d.scale_rate(20, 90)
 
 
 def _diverge(d: _Draft) -> None:
     d.set(learning_rate="constant", batch_norm=False, max_iter=d.pick(10, 22, 30, 40))
-    d.scale_rate(150, 1500)
+    d.scale_rate(60, 600)
     if d.rng.random() < 0.3:
         d.set(init={"kind": "normal", "scale": 2.0})
 
@@ -261,14 +262,14 @@ INTENTS: dict[str, tuple[Callable[[_Draft], None], float]] = {
     "improving": (_improving, 0.07),
     "improving_slow": (_improving_slow, 0.06),
     "flat": (_flat, 0.10),
-    "capacity": (_capacity, 0.10),
-    "overfit": (_overfit, 0.08),
+    "capacity": (_capacity, 0.11),
+    "overfit": (_overfit, 0.09),
     "unrep_train_few": (_few_rows, 0.07),
-    "unrep_train_shift": (_shifted, 0.02),
+    "unrep_train_shift": (_shifted, 0.03),
     "val_noisy": (_val_noisy, 0.07),
     "val_easy": (_val_easy, 0.05),
-    "osc": (_osc, 0.06),
-    "diverge": (_diverge, 0.03),
+    "osc": (_osc, 0.08),
+    "diverge": (_diverge, 0.04),
 }
 
 
@@ -282,6 +283,8 @@ def draw_recipe(population: Population, number: int) -> Recipe:
         intent = str(rng.choice(["good", "good", "unrep_train_few", "unrep_train_shift"]))
     draft = _base(rng)
     INTENTS[intent][0](draft)
+    if habit == "default":
+        draft.n_train = min(draft.n_train, MOST_DEFAULT_ROWS)
     if habit == "default":
         settings: Settings = {}
     else:

@@ -7,6 +7,7 @@ rows that are drawn: a small validation set would otherwise come from another po
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +124,7 @@ Made = tuple[int, Sample, float | None]
 def _teacher(rng: Rng, n_features: int, n_outputs: int) -> Callable[[Array], Array]:
     """Return a random network with one or two layers of tanh, its outputs on the scale 1."""
     widths = [n_features, *rng.choice([4, 6, 10], size=int(rng.integers(1, 3))), n_outputs]
-    weights = [rng.normal(0, 1.5 / np.sqrt(i), (i, o)) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+    weights = [rng.normal(0, 1.5 / np.sqrt(i), (i, o)) for i, o in itertools.pairwise(widths)]
     biases = [rng.normal(0, 0.5, o) for o in widths[1:]]
 
     def outputs(X: Array) -> Array:

@@ -1,0 +1,211 @@
+"""`judge_bare`: a verdict from two bare curves, by a scorecard that was learned on trainings of known truth.
+
+With nothing but a training and a validation loss, no rule can measure how much there was to learn. A weighted sum of
+statistics does better than rules then: a softmax over ten verdicts, whose weights lie in ``scorecard.json``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planefold.doctor import one_curve, verdicts
+from planefold.doctor.bare import Pair, end_of, pair_of, promised_gain, statistics
+from planefold.doctor.case import Curves
+from planefold.doctor.check import NotApplicableError
+from planefold.doctor.finding import Finding
+from planefold.doctor.verdicts import GOOD, TITLES, UNKNOWN
+
+FARTHEST = 4.0  # deviations from the mean: beyond, a statistic counts as much as there
+MENTIONED = 0.25  # a finding below this probability is not told at all
+_BEYOND = "two bare curves do not show it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BareVerdict:
+    """What bare curves say.
+
+    Parameters
+    ----------
+    verdict : str
+        Code of the most probable verdict, ``"good_fit"``, or ``"unknown"`` where there is too little to judge.
+    probabilities : mapping of str to float
+        Of each verdict, calibrated; they add up to 1. Empty where nothing could be judged, or only by rules.
+    findings : mapping of code to Finding
+        The most probable finding: a warning when it is sure enough, else for information.
+    not_applicable : mapping of code to str
+        What cannot be said, and why.
+    numbers : mapping of str to float
+        What was measured on the curves.
+    """
+
+    verdict: str
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+    not_applicable: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The verdict in words: ``"overfit"``, ``"good fit"``, ``"unknown"``."""
+        return TITLES[self.verdict]
+
+
+def judge_bare(curves: Curves) -> BareVerdict:
+    """Judge a training by its curves alone.
+
+    Parameters
+    ----------
+    curves : Curves
+        Training and validation loss; scores and the loss before training (epoch 0) are used where they are known.
+
+    Returns
+    -------
+    BareVerdict
+
+    Notes
+    -----
+    The scorecard computes the statistics of :mod:`planefold.doctor.bare`, standardises and weighs them, and takes a
+    softmax. ``tools/fit_scorecard.py`` fits it to trainings whose truth was measured on fresh rows, each in several
+    copies: rounded, with fewer epochs, with gaps. There is a sheet of weights for each kind of log: with and without
+    the loss before training and the scores, and for scores alone. How right it is on populations that it was not
+    fitted to stands in ``scorecard.json`` under ``"measured"``.
+
+    With one curve, plain rules say what one curve can say, and never that all is well.
+
+    Limits: small networks on small tables; a finding that is not sure is for information. A training loss that was
+    printed while dropout was on lies above the validation loss of a healthy training.
+    """
+    try:
+        pair = pair_of(curves)
+    except NotApplicableError as why:
+        return _of_one(curves, str(why))
+    if pair.broken:
+        found = verdicts.broken(pair.broken_epoch)
+        return BareVerdict(
+            verdict="LC901", probabilities={"LC901": 1.0}, findings={"LC901": found}, not_applicable=_beyond()
+        )
+    figures = statistics(pair)
+    probabilities = sheet_of(figures, is_score(pair)).probabilities(figures)
+    verdict = max(probabilities, key=probabilities.__getitem__)
+    numbers = _numbers(pair)
+    return BareVerdict(
+        verdict=verdict,
+        probabilities=probabilities,
+        findings=_findings(pair, probabilities, numbers),
+        not_applicable=_beyond(),
+        numbers=numbers,
+    )
+
+
+def _of_one(curves: Curves, why: str) -> BareVerdict:
+    """Judge by rules when one of the curves is missing; say why not when both are too short."""
+    train, val = curves.train_loss, curves.val_loss
+    if train is not None and val is not None:
+        found: dict[str, Finding] = {}
+    else:
+        try:
+            found = one_curve.judge(curves)
+        except NotApplicableError as shorter:
+            found, why = {}, str(shorter)
+    alone = "" if found or train is not None and val is not None else "; nothing is wrong with the other curve alone"
+    silent = {code: why + alone for code in verdicts.CODES if code not in found}
+    return BareVerdict(verdict=next(iter(found), UNKNOWN), findings=found, not_applicable=silent | _beyond())
+
+
+def _beyond() -> dict[str, str]:
+    return dict.fromkeys(("LC102", "LC203", "LC401", "LC402", "LC902"), _BEYOND)
+
+
+def _findings(pair: Pair, probabilities: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, Finding]:
+    """Tell the most probable thing that is wrong: as a warning only when something is, by all odds."""
+    sick = {code: p for code, p in probabilities.items() if code != GOOD}
+    code = max(sick, key=sick.__getitem__)
+    if sick[code] < MENTIONED:
+        return {}
+    thresholds = load()["alarm"]
+    sure = sick[code] >= thresholds["finding"] and 1 - probabilities[GOOD] >= thresholds["anything"]
+    return {code: verdicts.finding(code, pair, numbers, confidence=sick[code], sure=sure)}
+
+
+def _numbers(pair: Pair) -> dict[str, float]:
+    """Measure what the sentences of the findings, and the user, want to know."""
+    train, val, turning = pair.train, pair.val, int(np.argmin(pair.val))
+    level = max(abs(float(val[turning])), 1e-12)
+    return {
+        "turning_epoch": float(pair.epoch[turning]),
+        "rise": (end_of(val) - float(val[turning])) / level,
+        "train_fall": (float(train[0]) - end_of(train)) / max(abs(float(train[0])), 1e-12),
+        "val_fall": (float(val[0]) - end_of(val)) / max(abs(float(val[0])), 1e-12),
+        "gap": (end_of(val) - end_of(train)) / max(abs(end_of(train)), 1e-12),
+        "below": float(np.mean(val < train)),
+        "promised_gain": promised_gain(val) / max(abs(end_of(val)), 1e-12),
+        "noise": verdicts.noise(pair),
+        "epochs": float(pair.epoch[-1]),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------- the sheets
+
+
+def is_score(pair: Pair) -> bool:
+    """Tell whether the curves are scores turned round, which move otherwise than losses."""
+    return pair.val_score is not None and bool(np.allclose(pair.val, 1 - pair.val_score, rtol=0, atol=1e-9))
+
+
+def sheet_name(figures: Mapping[str, float], scores_alone: bool) -> str:
+    """Name the sheet that these statistics are weighed by."""
+    if scores_alone:
+        return "scores"
+    return "losses" + (" start" if "start_val" in figures else "") + (" scores" if "score_end" in figures else "")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sheet:
+    """Weights of statistics for each verdict: ``weights`` has the shape (n_verdicts, n_statistics)."""
+
+    names: tuple[str, ...]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    verdicts: tuple[str, ...]
+
+    def probabilities(self, figures: Mapping[str, float]) -> dict[str, float]:
+        """Weigh the statistics of one pair of curves."""
+        row = (np.array([figures[name] for name in self.names]) - self.mean) / self.scale
+        logits = self.weights @ np.clip(row, -FARTHEST, FARTHEST) + self.bias
+        shares = np.exp(logits - logits.max())
+        return dict(zip(self.verdicts, (shares / shares.sum()).tolist(), strict=True))
+
+
+def sheet_of(figures: Mapping[str, float], scores_alone: bool) -> Sheet:
+    """Return the sheet for these statistics."""
+    return _sheets()[sheet_name(figures, scores_alone)]
+
+
+@functools.cache
+def load() -> dict[str, Any]:
+    """Read the scorecard that ships with the package."""
+    text = resources.files("planefold.doctor").joinpath("scorecard.json").read_text(encoding="utf-8")
+    card: dict[str, Any] = json.loads(text)
+    return card
+
+
+@functools.cache
+def _sheets() -> dict[str, Sheet]:
+    card = load()
+    return {name: sheet_from(written, card["verdicts"]) for name, written in card["sheets"].items()}
+
+
+def sheet_from(written: Mapping[str, Any], codes: list[str]) -> Sheet:
+    """Make a sheet of what stands in the file."""
+    arrays = {name: np.array(written[name], dtype=float) for name in ("mean", "scale", "weights", "bias")}
+    return Sheet(names=tuple(written["statistics"]), verdicts=tuple(codes), **arrays)

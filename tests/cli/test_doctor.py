@@ -1,0 +1,123 @@
+"""`planefold doctor`: models, tables and anyone's logs, in words that help, with exit codes for gates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import planefold as pf
+
+EPOCHS = np.arange(1, 41)
+
+
+@pytest.fixture
+def overfit_log(tmp_path: Path) -> Path:
+    """Keras's CSVLogger, of a training that turned at epoch 10."""
+    path = tmp_path / "log.csv"
+    train = 0.05 + np.exp(-EPOCHS / 6)
+    val = 0.3 + 0.8 * np.exp(-EPOCHS / 4) + 0.02 * np.maximum(EPOCHS - 10, 0)
+    rows = [f"{e - 1},{t:.5f},{v:.5f}" for e, t, v in zip(EPOCHS, train, val, strict=True)]
+    path.write_text("\n".join(["epoch,loss,val_loss", *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A table of two classes, one column of which is the target in other words."""
+    rng = np.random.RandomState(0)
+    x = rng.randn(300, 3)
+    y = (x[:, 0] + 0.7 * rng.randn(300) > 0).astype(int)
+    path = tmp_path / "table.csv"
+    lines = [f"{a:.4f},{b:.4f},{c:.4f},{'paid' if t else 'due'},{t}" for (a, b, c), t in zip(x, y, strict=True)]
+    path.write_text("\n".join(["a,b,c,state,bought", *lines]) + "\n")
+    return path
+
+
+def told(ended: Any) -> tuple[int, str, str]:
+    return ended.code, ended.out, ended.err
+
+
+def test_a_log_is_diagnosed_with_its_turning_point(cli: Any, overfit_log: Path) -> None:
+    code, out, _ = told(cli("doctor", overfit_log))
+    assert code == 0
+    assert "learning curves: overfit" in out
+    assert "LC101" in out
+    assert "try:" in out
+
+
+def test_a_gate_ends_with_exit_code_three(cli: Any, overfit_log: Path) -> None:
+    assert cli("doctor", overfit_log, "--fail-on", "warning").code == 3
+    assert cli("doctor", overfit_log, "--fail-on", "error").code == 0
+
+
+def test_json_holds_the_diagnosis_of_each_run(cli: Any, overfit_log: Path) -> None:
+    code, out, _ = told(cli("doctor", overfit_log, "--json"))
+    result = json.loads(out)
+    assert code == 0
+    (diagnosis,) = result["runs"].values()
+    assert diagnosis["verdict"] == "overfit"
+    assert diagnosis["findings"][0]["code"] == "LC101"
+    assert diagnosis["not_applicable"]
+
+
+def test_a_table_is_scanned_for_what_gives_the_target_away(cli: Any, table: Path) -> None:
+    code, out, _ = told(cli("doctor", table, "--target", "bought", "--fail-on", "warning"))
+    assert code == 3
+    assert "DA401" in out
+    assert "state" in out
+
+
+def test_a_model_is_diagnosed_alone_and_with_its_rows(cli: Any, table: Path, tmp_path: Path) -> None:
+    frame = pf.read_table(table).drop(["state"])
+    model = pf.MLPClassifier((8,), n_members=2, max_iter=15, random_state=0)
+    model.fit(frame, "bought").save(tmp_path / "m.fold")
+    code, out, _ = told(cli("doctor", tmp_path / "m.fold"))
+    assert code == 0
+    assert out.startswith("learning curves: ")
+    code, out, _ = told(cli("doctor", tmp_path / "m.fold", table, "--all"))
+    assert code == 0
+    assert "not looked at: SC101" in out  # no rows that it has not learned from
+
+
+def test_a_picture_of_a_log_is_drawn(cli: Any, overfit_log: Path, tmp_path: Path) -> None:
+    assert cli("doctor", overfit_log, "-o", tmp_path / "curves.png").code == 0
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_check_is_explained(cli: Any) -> None:
+    code, out, _ = told(cli("doctor", "--explain", "lc101"))
+    assert code == 0
+    assert out.startswith("LC101 overfit")
+    code, _, err = told(cli("doctor", "--explain", "LC999"))
+    assert code == 1
+    assert "LC999" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "what is to be looked at?"),
+        (["gone.csv"], 1, "gone.csv"),
+        (["{log}", "{log}"], 1, "is no .fold file"),
+        (["{log}", "--group", "a"], 1, "--group a needs rows"),
+        (["{log}", "--validation", "{table}"], 1, "needs rows"),
+        (["{table}", "--target", "bougth"], 1, "bougth"),
+        (["{table}", "--target", "bought", "--val-column", "a"], 1, "is for training logs"),
+        (["{table}"], 1, "--target COLUMN"),
+        (["{table}", "--target", "bought", "-o", "x.png"], 1, "no curves to draw"),
+        (["{log}", "-o", "x.txt"], 1, "is no picture"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_message(
+    cli: Any, overfit_log: Path, table: Path, arguments: list[str], code: int, said: str
+) -> None:
+    named = [word.format(log=overfit_log, table=table) for word in arguments]
+    found, out, err = told(cli("doctor", *named))
+    assert found == code
+    assert said in err
+    assert "Traceback" not in err
+    assert out == ""
