@@ -1,6 +1,7 @@
 """How right the doctor is: real trainings whose truth is measured, its verdicts, confidences, numbers and advice.
 
     python benchmarks/doctor.py --make --half test --runs 850     trains (resumes where it was stopped)
+    python benchmarks/doctor.py --record --half test              trains them again for what the engine records by now
     python benchmarks/doctor.py --score [--half test]             confusion, macro F1, alarms, confidences, numbers
     python benchmarks/doctor.py --advice [--half test]            follows the first advice on every sick run
 
@@ -134,6 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Make, score, or follow advice, as asked for; everything where nothing is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--make", action="store_true")
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("--score", action="store_true")
     parser.add_argument("--advice", action="store_true")
     parser.add_argument("--half", choices=list(RUNS), default="test")
@@ -143,10 +145,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--verbose", action="store_true", help="tell of each piece of advice")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    everything = not (options.make or options.score or options.advice)
+    everything = not (options.make or options.record or options.score or options.advice)
     results: dict[str, Any] = {"machine": machine(), "half": options.half}
     if options.make or everything:
         store.make(options.to, options.half, options.runs or RUNS[options.half])
+    if options.record:
+        store.record_again(options.to, options.half)
     if not any(store.load(options.to, options.half)):
         parser.exit(1, f"error: there are no runs in {options.to}\n  hint: --make trains them\n")
     if options.score or everything:

@@ -6,7 +6,8 @@ Every table is made anew from its seed: 200 to 3,000 rows, 3 to 30 columns, of o
 correlated, mixtures, coarse numbers, mixed with categories, long tails, near a curved surface, series in time, small
 pictures), with a target that a random network or a sum of columns gives, and with one defect or none. The rules were
 tuned on the seeds of the half ``dev``; the half ``test`` has others. A defect counts as found when the check that is
-responsible for it speaks at all. Every check is judged on all tables without its defect, those with another one included.
+responsible for it speaks at all; a false alarm is a warning or an error, ``with notes`` also counts what is for
+information only. Every check is judged on all tables without its defect, those with another one included.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def _signal(z: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     z = (z - z.mean(axis=0)) / (z.std(axis=0) + 1e-9)
     d = z.shape[1]
     if rng.rand() < 0.5:
-        some = rng.permutation(d)[: rng.randint(1, min(d, 6) + 1)]
+        some = rng.permutation(d)[: rng.randint(2, min(d, 6) + 1)]
         return z[:, some] @ rng.uniform(0.5, 2, len(some))
     hidden = np.tanh(z @ rng.randn(d, 12) / np.sqrt(d) * 1.5)
     return hidden @ rng.randn(12)
@@ -130,7 +131,7 @@ def healthy(seed: int) -> Rows:
     else:
         X = z = _numbers(family, n, d, rng)
     signal = _signal(z, rng)
-    signal = signal / signal.std() + rng.uniform(0.02, 0.6) * rng.randn(n)
+    signal = signal / signal.std() + rng.uniform(0.1, 0.6) * rng.randn(n)
     is_classes = rng.rand() < 0.6
     y = _classes(signal, rng) if is_classes else 100 + 30 * signal
     if family not in ("mixed", "pictures") and rng.rand() < 0.5:
@@ -158,7 +159,9 @@ def _series(n: int, d: int, rng: np.random.RandomState) -> Rows:
     series = season + walk
     X = np.column_stack([series[j : n + j] for j in range(d)])
     held_out = np.arange(n) >= n - int(HELD_OUT * n)
-    return Rows(pd.DataFrame(X, columns=[f"lag {d - j}" for j in range(d)]), series[d:], held_out, "series", False)
+    frame = pd.DataFrame(X, columns=[f"lag {d - j}" for j in range(d)])
+    frame.insert(0, "day", pd.date_range("2015-03-01", periods=n).strftime("%Y-%m-%d"))
+    return Rows(frame, series[d:], held_out, "series", False)
 
 
 # ----------------------------------------------------------------------------------------------------------- defects
@@ -287,7 +290,7 @@ def outliers(rows: Rows, rng: np.random.RandomState) -> Rows | None:
         return None
     frame = pd.DataFrame(rows.X).copy()
     frame.columns = [str(c) for c in frame.columns]
-    name = frame.columns[rng.randint(frame.shape[1])]
+    name = rng.choice([name for name in frame if frame[name].dtype.kind == "f"])
     column = frame[name]
     wild = column.abs().max() * rng.choice([30.0, 1000.0])
     places = rng.permutation(len(frame))[: max(3, int(rng.uniform(0.002, 0.01) * len(frame)))]
@@ -434,10 +437,12 @@ def codes_of(rows: Rows, **how: Any) -> dict[str, Any]:
 
 def found(half: str, n_tables: int) -> dict[str, Any]:
     everything = tables(half, n_tables)
-    spoke, seconds = [], []
+    spoke, loud, seconds = [], [], []
     for rows in everything:
         started = time.process_time()
-        spoke.append(set(codes_of(rows)))
+        findings = codes_of(rows)
+        spoke.append(set(findings))
+        loud.append({code for code, finding in findings.items() if finding.severity != "info"})
         seconds.append(time.process_time() - started)
     lines, results = [], {}
     for name, (_, code, _, bar) in DEFECTS.items():
@@ -450,16 +455,17 @@ def found(half: str, n_tables: int) -> dict[str, Any]:
     lines = []
     for code in sorted({code for codes in spoke for code in codes} | {entry[1] for entry in DEFECTS.values()}):
         true = ALSO_TRUE.get(code, {name for name, entry in DEFECTS.items() if entry[1] == code})
-        clean = [(rows, codes) for rows, codes in zip(everything, spoke, strict=True) if rows.defect not in true]
-        alarms = [f"{rows.family}/{rows.defect}" for rows, codes in clean if code in codes]
-        healthy_alarms = [code in codes for rows, codes in clean if rows.defect == "none"]
+        clean = [(rows, *codes) for rows, *codes in zip(everything, spoke, loud, strict=True) if rows.defect not in true]
+        alarms = [f"{rows.family}/{rows.defect}" for rows, _, codes in clean if code in codes]
+        notes = [code in codes for _, codes, _ in clean]
+        healthy_alarms = [code in codes for rows, _, codes in clean if rows.defect == "none"]
         rate = len(alarms) / len(clean)
         bar = FALSE_ALARM_BARS.get(code)
-        results[code] = {"alarms": len(alarms), "n": len(clean), "rate": rate}
+        results[code] = {"alarms": len(alarms), "n": len(clean), "rate": rate, "spoke": sum(notes)}
         met = "" if bar is None else "met" if rate <= bar else "NOT met"
-        lines.append([code, f"{len(alarms)}/{len(clean)}", f"{rate:.4f}", f"{sum(healthy_alarms)}/{len(healthy_alarms)}",
+        lines.append([code, f"{len(alarms)}/{len(clean)}", f"{rate:.4f}", str(sum(notes)), f"{sum(healthy_alarms)}/{len(healthy_alarms)}",
                       met, ", ".join(sorted(set(alarms))[:4])])  # fmt: skip
-    show_table("false alarms", ["code", "alarms", "rate", "healthy tables", "", "where"], lines)
+    show_table("false alarms", ["code", "alarms", "rate", "with notes", "healthy", "", "where"], lines)
     print(f"\n{len(everything)} tables, {np.median(seconds):.2f} s of one core a table (median)")
     return results | {"seconds": seconds}
 

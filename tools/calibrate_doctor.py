@@ -39,8 +39,8 @@ FLAGS = {
     "LC202-settings": "capacity",
     "LC501": "gap",
 }
-NEAR = 0.6  # strengths from here on say where the border lies, though only those from 1 are told
-RIDGE = 1.0
+NEAR = 0.8  # strengths from here on say where the border lies, though only those from 1 are told
+RIDGE = 0.3
 FOLDS = 5
 TARGET = Path(__file__).resolve().parents[1] / "src/planefold/doctor/calibration.json"
 

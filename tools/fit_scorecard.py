@@ -58,11 +58,12 @@ MOST_ALARMS = 0.03  # of the healthy runs, in every sheet
 
 
 class Example(NamedTuple):
-    """Curves, the code that is right for them, and where they come from: populations are held out whole."""
+    """Curves, the code that is right for them, and where they come from: held out whole, each in its turn."""
 
     curves: Curves
     code: str
     population: str
+    family: str
 
 
 # -------------------------------------------------------------------------------------------------------- the examples
@@ -76,8 +77,8 @@ def examples_of_folder(folder: Path) -> Iterator[Example]:
     for rid, rows in curves[curves.rid.isin(facts.index)].groupby("rid"):
         columns = {name: rows[name].to_numpy(float) for name in rows if name != "rid"}
         code = VERDICTS[facts.label[rid]]
-        yield Example(_curves(columns["epoch"], columns["train_loss"], columns["val_loss"],
-                              columns["train_metric"], columns["val_metric"]), code, f"{folder.name} {facts.task[rid]}")  # fmt: skip
+        drawn = _curves(*(columns[name] for name in ("epoch", "train_loss", "val_loss", "train_metric", "val_metric")))
+        yield Example(drawn, code, f"{folder.name} {facts.task[rid]}", str(facts.family[rid]))
 
 
 def examples_of_store(folder: Path) -> Iterator[Example]:
@@ -93,6 +94,7 @@ def examples_of_store(folder: Path) -> Iterator[Example]:
             _curves(run["epoch"], run["objective"], run["val_loss"], run["train_score"], run["val_score"]),
             VERDICTS[known.label],
             f"store {known.population}",
+            "store " + known.population.rstrip("0123456789 _-"),
         )
 
 
@@ -195,7 +197,7 @@ def predict(sheet: dict[str, Any], table: Any) -> Any:
 def held_out(tables: list[Any], codes: Any, groups: Any, strength: float) -> list[Any]:
     """Predict every copy of every example by a sheet that has not seen its population."""
     found = [np.zeros((len(codes), len(CODES))) for _ in tables]
-    for train, test in GroupKFold(N_FOLDS).split(codes, groups=groups):
+    for train, test in GroupKFold(min(N_FOLDS, len(set(groups)))).split(codes, groups=groups):
         sheet = fit_sheet([table.iloc[train] for table in tables], codes[train], strength)
         for probabilities, table in zip(found, tables, strict=True):
             probabilities[test] = predict(sheet, table.iloc[test])
@@ -265,27 +267,34 @@ def best_alarm(found: list[tuple[Any, Any]]) -> dict[str, float]:
 def fit(examples: list[Example], *, random_state: int = 0, report: Callable[[str], None] = print) -> dict[str, Any]:
     """Fit every sheet, calibrate it on populations that it has not seen, and measure it there."""
     codes = np.array([CODES.index(example.code) for example in examples])
-    groups = np.array([example.population for example in examples])
-    sheets, measured, unseen = {}, {}, []
+    groups = {
+        "unseen populations": np.array([example.population for example in examples]),
+        "unseen families": np.array([example.family for example in examples]),
+    }
+    sheets, measured = {}, {}
+    unseen: dict[tuple[str, str], tuple[Any, Any]] = {}
     for name, (scores, chosen) in SHEETS.items():
         tables = tables_of(examples, scores=scores, random_state=random_state)
-        known = tables[0][[n for n in chosen if n in tables[0]]].notna().all(axis=1).to_numpy()
+        known = tables[0].reindex(columns=list(chosen)).notna().all(axis=1).to_numpy()
         tables = [table.loc[known, list(chosen)].reset_index(drop=True) for table in tables]
-        strength = STRENGTH.get(name, LESS)
-        found = held_out(tables, codes[known], groups[known], strength)
-        factor = best_factor(np.concatenate(found[:1]), codes[known])
-        plain, thin = sharpened(found[0], factor), sharpened(found[2], factor)
-        unseen.append((plain, codes[known]))
-        sheet = fit_sheet(tables, codes[known], strength)
+        strength, right = STRENGTH.get(name, LESS), codes[known]
+        found = {split: held_out(tables, right, labels[known], strength) for split, labels in groups.items()}
+        factor = float(np.mean([best_factor(parts[0], right) for parts in found.values()]))
+        for split, parts in found.items():
+            plain, thin = sharpened(parts[0], factor), sharpened(parts[2], factor)
+            unseen[name, split] = plain, right
+            row = {"runs": len(right), **measures(plain, right)}
+            row["macro_f1_every_second_epoch"] = measures(thin, right)["macro_f1"]
+            measured[f"{name}, {split}"] = row
+            report(f"{name}, {split}: {_words(row)}; sharpened {factor:.2f}")
+        sheet = fit_sheet(tables, right, strength)
         sheet["weights"], sheet["bias"] = factor * sheet["weights"], factor * sheet["bias"]
         sheets[name] = {key: value if key == "statistics" else _short(value) for key, value in sheet.items()}
-        measured[name] = {"runs": int(known.sum()), **measures(plain, codes[known])}
-        measured[name]["macro_f1_every_second_epoch"] = measures(thin, codes[known])["macro_f1"]
-        report(f"{name:20s} {_words(measured[name])}  sharpened {factor:.2f}")
-    alarm = best_alarm(unseen)
-    for (plain, right), name in zip(unseen, SHEETS, strict=True):
-        measured[name] |= alarms(plain, right, **alarm)
-        report(f"{name:20s} alarm {alarm}: {_words(alarms(plain, right, **alarm))}")
+    alarm = best_alarm([pair for (_, split), pair in unseen.items() if split == "unseen populations"])
+    for (name, split), (plain, right) in unseen.items():
+        counted = alarms(plain, right, **alarm)
+        measured[f"{name}, {split}"] |= counted
+        report(f"{name}, {split}: alarm {alarm}: {_words(counted)}")
     rounded = {name: {key: round(value, 4) for key, value in row.items()} for name, row in measured.items()}
     return {"verdicts": list(CODES), "alarm": alarm, "measured": rounded, "sheets": sheets}
 

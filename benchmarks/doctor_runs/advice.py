@@ -15,6 +15,7 @@ import numpy as np
 from doctor_runs.cases import KnownCase
 from doctor_runs.recipes import Recipe
 from doctor_runs.scoring import Answer
+from doctor_runs.store import lines_of
 from doctor_runs.trials import estimator_of, fit, fresh_rows, rows_of
 from doctor_runs.truth import ensemble_loss
 from planefold.core.errors import PlanefoldError
@@ -61,7 +62,7 @@ class Trial:
 def follow(answers: Iterable[Answer], folder: Path, *, report: Any = None) -> list[Trial]:
     """Follow the advice on every sick run; what was tried before with the same parameters is not trained again."""
     path = folder / "advice.jsonl"
-    lines = [json.loads(line) for line in path.open()] if path.exists() else []
+    lines = [json.loads(line) for line in lines_of(path)]
     done = {line["key"]: line["gain"] for line in lines}
     trials = []
     for answer in answers:
@@ -74,7 +75,7 @@ def follow(answers: Iterable[Answer], folder: Path, *, report: Any = None) -> li
             key = hashlib.sha256(json.dumps([known.run.name, parameters], sort_keys=True, default=repr).encode())
             if key.hexdigest() not in done:
                 done[key.hexdigest()] = gain_of(known, parameters)
-                with path.open("a") as file:
+                with path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"key": key.hexdigest(), "gain": done[key.hexdigest()]}) + "\n")
             gain = done[key.hexdigest()]
         trials.append(Trial(name=known.run.name, label=str(known.label), code=code, parameters=parameters, gain=gain))

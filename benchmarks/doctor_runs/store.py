@@ -15,7 +15,7 @@ import numpy as np
 
 from doctor_runs.populations import names_of
 from doctor_runs.recipes import Recipe, draw_recipe
-from doctor_runs.trials import estimator_of, fit, known, rows_of
+from doctor_runs.trials import estimator_of, fit, known_population, rows_of
 from doctor_runs.truth import flags_of, label_of, measure, oracle_loss
 from planefold.core.errors import TrainingError
 from planefold.engine.run import Run
@@ -63,7 +63,7 @@ def make(folder: Path, half: str, n_runs: int, *, report: Any = print) -> None:
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     lines = folder / "runs.jsonl"
     _mend(lines)
-    done = {json.loads(line)["name"] for line in lines.open()} if lines.exists() else set()
+    done = {json.loads(line)["name"] for line in lines_of(lines)}
     oracles = _Oracles(folder / "oracles.json")
     names = names_of(half)
     for index in range(n_runs):
@@ -74,13 +74,13 @@ def make(folder: Path, half: str, n_runs: int, *, report: Any = print) -> None:
         started = time.process_time()
         line = _make_one(folder, name, family, seed, index // len(names), oracles)
         line["seconds"] = round(time.process_time() - started, 2)
-        with lines.open("a") as file:
+        with lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         report(f"{index + 1}/{n_runs} {name} {line['recipe']['intent']}: {line['label']} ({line['seconds']} s)")
 
 
 def _make_one(folder: Path, name: str, family: str, seed: int, number: int, oracles: _Oracles) -> dict[str, Any]:
-    source = known(family, seed)
+    source = known_population(family, seed)
     recipe = draw_recipe(source, number)
     line: dict[str, Any] = {"name": name, "population": source.name, "label": None, "recipe": recipe.to_json()}
     try:
@@ -90,8 +90,7 @@ def _make_one(folder: Path, name: str, family: str, seed: int, number: int, orac
         return line | {"error": f"{type(error).__name__}: {error}"}
     truth, seen = measure(recipe, model, rows, oracles.of(family, seed))
     flags = flags_of(truth)
-    with gzip.open(folder / "runs" / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
-        file.writelines(text + "\n" for text in model.run_.to_lines())
+    _write(folder, name, model.run_)
     return line | {
         "label": label_of(truth, flags),
         "flags": flags,
@@ -99,6 +98,22 @@ def _make_one(folder: Path, name: str, family: str, seed: int, number: int, orac
         "fresh": _short(seen.fresh),
         "train": _short(seen.train),
     }
+
+
+def record_again(folder: Path, half: str, *, report: Any = print) -> None:
+    """Train every stored run once more, for what the engine records by now; its truth stays as it was measured."""
+    for known in load(folder, half):
+        run = fit(estimator_of(known.recipe), rows_of(known.recipe)).run_
+        before, now = (r["val_loss"][-1] for r in (known.run, run))
+        same = bool(np.isclose(before, now, rtol=1e-3, equal_nan=True)) and run.n_epochs == known.run.n_epochs
+        if same:
+            _write(folder / half, known.name, run)
+        report(f"{known.name}: {'recorded' if same else 'another training by now, left as it was'}")
+
+
+def _write(folder: Path, name: str, run: Run) -> None:
+    with gzip.open(folder / "runs" / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(text + "\n" for text in run.to_lines())
 
 
 def _short(values: list[float]) -> list[float | None]:
@@ -114,7 +129,7 @@ class _Oracles:
 
     def of(self, family: str, seed: int) -> float:
         """Return it, found out when it is first asked for."""
-        source = known(family, seed)
+        source = known_population(family, seed)
         if source.name not in self.losses:
             self.losses[source.name] = oracle_loss(source)
             self.path.write_text(json.dumps(self.losses, indent=1))
@@ -124,17 +139,19 @@ class _Oracles:
 def _mend(lines: Path) -> None:
     """Take off half a line that a killed job has left."""
     if lines.exists():
-        text = lines.read_text()
-        if text and not text.endswith("\n"):
-            lines.write_text(text[: text.rfind("\n") + 1])
+        text = lines.read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            lines.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a file; none where there is no file yet."""
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def load(folder: Path, half: str) -> Iterator[LabelledRun]:
     """Read the runs of a half, without those that ended in an error."""
-    path = folder / half / "runs.jsonl"
-    if not path.exists():
-        return
-    for text in path.open():
+    for text in lines_of(folder / half / "runs.jsonl"):
         with contextlib.suppress(json.JSONDecodeError):  # the job that makes them may be writing its last line
             line = json.loads(text)
             if "error" not in line:

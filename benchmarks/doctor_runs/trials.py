@@ -38,7 +38,7 @@ class Rows:
 
 
 @functools.lru_cache(maxsize=4)
-def known(family: str, seed: int) -> Population:
+def known_population(family: str, seed: int) -> Population:
     """Return a population, made once."""
     return population(family, seed)
 
@@ -46,12 +46,12 @@ def known(family: str, seed: int) -> Population:
 @functools.lru_cache(maxsize=4)
 def fresh_rows(family: str, seed: int) -> tuple[Array, Array]:
     """Return the rows on which every run of a population is measured."""
-    return known(family, seed).draw(N_FRESH, FRESH_SEED)
+    return known_population(family, seed).draw(N_FRESH, FRESH_SEED)
 
 
 def rows_of(recipe: Recipe) -> Rows:
     """Draw the rows of a recipe; every class is among those to learn from."""
-    source = known(recipe.family, recipe.seed)
+    source = known_population(recipe.family, recipe.seed)
     X, y = _enough(source, recipe, recipe.n_train, recipe.data_seed, _in_region, recipe.region)
     if recipe.no_signal:
         y = np.random.default_rng(recipe.data_seed).permutation(y)
@@ -87,7 +87,11 @@ def _is_easy(source: Population, recipe: Recipe, X: Array, y: Array) -> Array:
 
 def easy_rows(recipe: Recipe, X: Array, y: Array) -> Array:
     """Tell which rows could be validation rows."""
-    return _is_easy(known(recipe.family, recipe.seed), recipe, X, y) if recipe.easy < 1 else np.ones(len(y), bool)
+    return (
+        _is_easy(known_population(recipe.family, recipe.seed), recipe, X, y)
+        if recipe.easy < 1
+        else np.ones(len(y), bool)
+    )
 
 
 def estimator_of(recipe: Recipe, **changes: Any) -> Any:
@@ -97,7 +101,7 @@ def estimator_of(recipe: Recipe, **changes: Any) -> Any:
         settings["init"] = Initialization(**settings["init"])
     if "hidden_layer_sizes" in settings:
         settings["hidden_layer_sizes"] = tuple(settings["hidden_layer_sizes"])
-    kind = pf.MLPRegressor if known(recipe.family, recipe.seed).is_regression else pf.MLPClassifier
+    kind = pf.MLPRegressor if known_population(recipe.family, recipe.seed).is_regression else pf.MLPClassifier
     return kind(**settings).set_params(**changes)
 
 
@@ -152,8 +156,11 @@ class Watched:
     train: list[float] = field(default_factory=list)
 
 
-def watch(model: Any, rows: Rows, fresh: tuple[Array, Array]) -> Watched:
-    """Train and measure; the measuring moves nothing, so the training is the same one as without."""
+def watch(model: Any, rows: Rows, fresh: tuple[Array, Array], n_train_epochs: float = float("inf")) -> Watched:
+    """Train and measure; the measuring moves nothing, so the training is the same one as without.
+
+    The loss of the training rows is measured in the first ``n_train_epochs`` epochs only.
+    """
     seen = Watched(model)
     meters: list[Meter] = []
 
@@ -161,7 +168,8 @@ def watch(model: Any, rows: Rows, fresh: tuple[Array, Array]) -> Watched:
         if not meters:
             meters.extend([Meter(model, *fresh), Meter(model, rows.X, rows.y)])
         seen.fresh.append(float(meters[0].rows().mean()))
-        seen.train.append(float(meters[1].rows().mean()))
+        if epoch.epoch <= n_train_epochs:
+            seen.train.append(float(meters[1].rows().mean()))
 
     model.set_params(callbacks=[measure])
     with np.errstate(over="ignore", invalid="ignore"):

@@ -24,7 +24,7 @@ from doctor_runs.trials import (
     estimator_of,
     fit,
     fresh_rows,
-    known,
+    known_population,
     unit_of,
     watch,
 )
@@ -70,7 +70,7 @@ def _network_loss(source: Population, X: Array, y: Array, X_fresh: Array, y_fres
     import planefold as pf
 
     kind = pf.MLPRegressor if source.is_regression else pf.MLPClassifier
-    model = kind(hidden_layer_sizes=(96, 96), n_members=5, dropout=0.1, max_iter=50, batch_size=100,
+    model = kind(hidden_layer_sizes=(96, 96), n_members=4, dropout=0.1, max_iter=40, batch_size=128,
                  learning_rate_init=0.004, encoding="linear", random_state=0)  # fmt: skip
     fit(model, Rows(X=X, y=y, X_val=None, y_val=None))
     return ensemble_loss(model, X_fresh, y_fresh)
@@ -89,7 +89,7 @@ def _boosting_loss(source: Population, X: Array, y: Array, X_fresh: Array, y_fre
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.metrics import log_loss
 
-    settings: dict[str, Any] = {"early_stopping": True, "max_iter": 400, "learning_rate": 0.06, "random_state": 0}
+    settings: dict[str, Any] = {"early_stopping": True, "max_iter": 300, "learning_rate": 0.08, "random_state": 0}
     if source.is_regression:
         model = HistGradientBoostingRegressor(**settings).fit(X, y)
         return 0.5 * float(np.mean((model.predict(X_fresh) - y_fresh) ** 2))
@@ -189,13 +189,13 @@ def measure(recipe: Recipe, model: Any, rows: Rows, oracle: float) -> tuple[Trut
         y = np.random.default_rng(0).permutation(y)
     n_epochs, run = model.run_.n_epochs, model.run_
     planned = n_epochs if model.learning_rate == "constant" else model.max_iter or DEFAULT_EPOCHS
-    longer = _try_watch(estimator_of(recipe, max_iter=2 * planned, n_iter_no_change=100_000), rows, (X, y))
+    longer = _try_watch(estimator_of(recipe, max_iter=2 * planned, n_iter_no_change=100_000), rows, (X, y), n_epochs)
     if model.learning_rate == "constant" and longer is not None:
         seen, after = longer, longer.fresh[n_epochs:]
     else:
         seen, after = watch(estimator_of(recipe), rows, (X, y)), [] if longer is None else longer.fresh
     seen = Watched(model, seen.fresh[:n_epochs], seen.train[:n_epochs])
-    L0 = trivial_loss(y, known(recipe.family, recipe.seed).n_classes)
+    L0 = trivial_loss(y, known_population(recipe.family, recipe.seed).n_classes)
     rows_end, train_end = Meter(model, X, y).rows(), float(Meter(model, rows.X, rows.y).rows().mean())
     if not run.restored_best and math.isfinite(train_end):
         np.testing.assert_allclose(train_end, seen.train[-1], rtol=1e-3, atol=1e-6, err_msg="not the same training")
@@ -222,11 +222,11 @@ def _start(recipe: Recipe, rows: Rows) -> float:
     return float(Meter(fit(model, rows), rows.X, rows.y).rows().mean())
 
 
-def _try_watch(model: Any, rows: Rows, fresh: tuple[Array, Array]) -> Watched | None:
+def _try_watch(model: Any, rows: Rows, fresh: tuple[Array, Array], n_train_epochs: int) -> Watched | None:
     from planefold.core.errors import TrainingError
 
     try:
-        return watch(model, rows, fresh)
+        return watch(model, rows, fresh, n_train_epochs)
     except TrainingError:
         return None
 

@@ -328,13 +328,14 @@ def stored(bench: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(bench.truth, "ORACLE_ROWS", 400)
         for n_runs in (2, 4):
             bench.store.make(folder, "dev", n_runs, report=lambda line: None)
-            (folder / "dev" / "runs.jsonl").open("a").write('{"name": "half a l')  # as a killed job leaves it
+            with (folder / "dev" / "runs.jsonl").open("a") as file:
+                file.write('{"name": "half a l')  # as a killed job leaves it
         bench.store.make(folder, "dev", 4, report=lambda line: pytest.fail("there was nothing left to make"))
     return folder
 
 
 def test_runs_are_made_once_and_read_back_with_their_truth(bench: Any, stored: Path) -> None:
-    lines = [json.loads(line) for line in (stored / "dev" / "runs.jsonl").open()]
+    lines = [json.loads(line) for line in (stored / "dev" / "runs.jsonl").read_text().splitlines()]
     runs = list(bench.store.load(stored, "dev"))
 
     assert [line["name"] for line in lines] == [
@@ -346,6 +347,17 @@ def test_runs_are_made_once_and_read_back_with_their_truth(bench: Any, stored: P
         assert known.truth["L0"] > known.truth["Lstar"]
         kept = known.run["val_loss"][-1]
         assert kept == pytest.approx(known.fresh[-1], abs=1.5 * known.truth["L0"] / math.sqrt(60) * 4)
+
+
+def test_recording_again_gives_the_same_training(bench: Any, stored: Path) -> None:
+    before = {known.name: known.run for known in bench.store.load(stored, "dev")}
+    told: list[str] = []
+    bench.store.record_again(stored, "dev", report=told.append)
+
+    assert [line.split(": ")[1] for line in told] == ["recorded"] * 4
+    for known in bench.store.load(stored, "dev"):
+        assert known.run is not before[known.name]
+        assert known.run["val_loss"].tolist() == before[known.name]["val_loss"].tolist()
 
 
 def test_the_population_loss_is_the_loss_that_the_engine_would_have_recorded(bench: Any) -> None:
@@ -362,12 +374,11 @@ def test_the_population_loss_is_the_loss_that_the_engine_would_have_recorded(ben
 def test_every_tier_answers_and_the_scores_are_printed(
     bench: Any, stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in stored.glob("dev/runs.jsonl"):
-        lines = [json.loads(line) for line in name.open()]
-        labels = ["good_fit", "overfit", "good_fit", "underfit_capacity"]  # whatever they are: to be counted
-        name.write_text(
-            "".join(json.dumps(line | {"label": label}) + "\n" for line, label in zip(lines, labels, strict=True))
-        )
+    path = stored / "dev" / "runs.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    labels = ["good_fit", "overfit", "good_fit", "underfit_capacity"]  # whatever they are: to be counted
+    pairs = zip(lines, labels, strict=True)
+    path.write_text("".join(json.dumps(line | {"label": label}) + "\n" for line, label in pairs))
     results = tmp_path / "scores.json"
     bench.script.main(["--score", "--half", "dev", "--to", str(stored), "--json", str(results)])
     printed = capsys.readouterr().out

@@ -81,7 +81,7 @@ SCORE_STATISTICS = {
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pair(Record):
-    """Two curves with a value in every entry, from the first epoch on.
+    """Two curves with a value in every entry, from the first epoch on, in units of their median.
 
     Parameters
     ----------
@@ -90,6 +90,8 @@ class Pair(Record):
     start : float or None
         Validation loss before training.
     train_score, val_score : array of shape (n,) or None
+    of_scores : bool
+        Whether the losses are scores turned round, which move otherwise.
     broken : bool
         Whether a loss became infinite or not a number.
     broken_epoch : float
@@ -102,6 +104,7 @@ class Pair(Record):
     start: float | None = None
     train_score: Curve | None = None
     val_score: Curve | None = None
+    of_scores: bool = False
     broken: bool = False
     broken_epoch: float = np.nan
 
@@ -123,17 +126,33 @@ def pair_of(curves: Curves) -> Pair:
     both = np.isfinite(train) & np.isfinite(val)
     if both.sum() < MIN_POINTS and not bad.any():
         raise NotApplicableError(f"{counted(int(both.sum()), 'epoch')} with both losses; a verdict needs {MIN_POINTS}")
-    start = curves.val_loss[curves.epoch == 0]
+    start = curves.val_loss[curves.epoch == 0][:1]
+    train, val, score = train[both], val[both], _known(curves.val_score, later, both)
+    unit = unit_of(np.concatenate([train, val]))
     return Pair(
         epoch=epoch[both],
-        train=train[both],
-        val=val[both],
-        start=float(start[0]) if len(start) and np.isfinite(start[0]) else None,
+        train=in_units(train, unit),
+        val=in_units(val, unit),
+        start=float(in_units(start, unit)[0]) if np.isfinite(start).any() else None,
         train_score=_known(curves.train_score, later, both),
-        val_score=_known(curves.val_score, later, both),
+        val_score=score,
+        of_scores=score is not None and bool(np.allclose(val, 1 - score, rtol=0, atol=1e-9)),
         broken=bool(bad.any()),
         broken_epoch=float(epoch[bad][0]) if bad.any() else np.nan,
     )
+
+
+def unit_of(values: Curve) -> float:
+    """Return the median size of the values that are not zero."""
+    sizes = np.abs(values[values != 0])
+    return float(np.median(sizes)) if len(sizes) else 1.0
+
+
+def in_units(values: Curve, unit: float) -> Curve:
+    """Divide by the unit; what is 1e12 times as large counts as that, so that nothing overflows."""
+    most = 1e12 * unit
+    scaled: Curve = np.clip(values, -most, most) / unit
+    return scaled
 
 
 def _known(score: Curve | None, later: Curve, both: Curve) -> Curve | None:

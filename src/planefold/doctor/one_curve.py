@@ -9,7 +9,7 @@ import numpy as np
 
 from planefold.core.records import counted
 from planefold.doctor import verdicts
-from planefold.doctor.bare import MIN_POINTS, end_of, jitter, line, promised_gain
+from planefold.doctor.bare import MIN_POINTS, end_of, in_units, jitter, line, promised_gain, unit_of
 from planefold.doctor.case import Curve, Curves
 from planefold.doctor.check import NotApplicableError
 from planefold.doctor.finding import Action, Finding
@@ -42,7 +42,8 @@ def judge(curves: Curves) -> dict[str, Finding]:
     if known.sum() < MIN_POINTS:
         raise NotApplicableError(f"{counted(int(known.sum()), 'epoch')} with a loss; a verdict needs {MIN_POINTS}")
     name = "validation" if train is None else "training"
-    found = _first(epoch[known], values[known], name)
+    values = values[known]
+    found = _first(epoch[known], in_units(values, unit_of(values)), name)
     return {} if found is None else {found.code: found}
 
 

@@ -93,7 +93,7 @@ def judge_bare(curves: Curves) -> BareVerdict:
             verdict="LC901", probabilities={"LC901": 1.0}, findings={"LC901": found}, not_applicable=_beyond()
         )
     figures = statistics(pair)
-    probabilities = sheet_of(figures, is_score(pair)).probabilities(figures)
+    probabilities = sheet_of(figures, pair.of_scores).probabilities(figures)
     verdict = max(probabilities, key=probabilities.__getitem__)
     numbers = _numbers(pair)
     return BareVerdict(
@@ -138,26 +138,25 @@ def _findings(pair: Pair, probabilities: Mapping[str, float], numbers: Mapping[s
 def _numbers(pair: Pair) -> dict[str, float]:
     """Measure what the sentences of the findings, and the user, want to know."""
     train, val, turning = pair.train, pair.val, int(np.argmin(pair.val))
-    level = max(abs(float(val[turning])), 1e-12)
     return {
         "turning_epoch": float(pair.epoch[turning]),
-        "rise": (end_of(val) - float(val[turning])) / level,
-        "train_fall": (float(train[0]) - end_of(train)) / max(abs(float(train[0])), 1e-12),
-        "val_fall": (float(val[0]) - end_of(val)) / max(abs(float(val[0])), 1e-12),
-        "gap": (end_of(val) - end_of(train)) / max(abs(end_of(train)), 1e-12),
+        "rise": _share(end_of(val) - val[turning], val[turning]),
+        "train_fall": _share(train[0] - end_of(train), train[0]),
+        "val_fall": _share(val[0] - end_of(val), val[0]),
+        "gap": _share(end_of(val) - end_of(train), end_of(train)),
         "below": float(np.mean(val < train)),
-        "promised_gain": promised_gain(val) / max(abs(end_of(val)), 1e-12),
+        "promised_gain": _share(promised_gain(val), end_of(val)),
         "noise": verdicts.noise(pair),
         "epochs": float(pair.epoch[-1]),
     }
 
 
+def _share(part: float, whole: float) -> float:
+    """Divide by the size of the whole, up to a thousand times of it."""
+    return float(np.clip(part / max(abs(whole), 1e-12), -1e3, 1e3))
+
+
 # ---------------------------------------------------------------------------------------------------------- the sheets
-
-
-def is_score(pair: Pair) -> bool:
-    """Tell whether the curves are scores turned round, which move otherwise than losses."""
-    return pair.val_score is not None and bool(np.allclose(pair.val, 1 - pair.val_score, rtol=0, atol=1e-9))
 
 
 def sheet_name(figures: Mapping[str, float], scores_alone: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from planefold.doctor.bare import Pair, end_of, jitter
+from planefold.doctor.bare import Pair, jitter
 from planefold.doctor.case import Curve
 from planefold.doctor.finding import Action, Finding
 
@@ -39,7 +39,7 @@ def noise(pair: Pair) -> float:
 def level_noise(values: Curve) -> float:
     """Return the noise of the last half of a curve as a share of its level."""
     half = values[len(values) // 2 :] if len(values) >= 8 else values
-    return jitter(half) / max(abs(float(np.median(half))), 1e-12)
+    return min(jitter(half) / max(abs(float(np.median(half))), 1e-12), 1e3)
 
 
 def finding(code: str, pair: Pair, numbers: Numbers, *, confidence: float, sure: bool) -> Finding:
@@ -110,8 +110,7 @@ def longer(epochs: float) -> tuple[Action, ...]:
 def _diverged(pair: Pair, numbers: Numbers) -> Any:
     rose = -numbers["train_fall"]
     what = f"the training loss ends {rose:.0%} above where it began" if rose > 0.02 else (
-        f"training made it worse: the loss ends {end_of(pair.val) / max(float(pair.val.min()), 1e-12) - 1:.0%} "
-        "above its lowest value"
+        f"training made it worse: the validation loss ends {numbers['rise']:.0%} above its lowest value"
     )
     return what, "The steps were so long that each made things worse.", SLOWER
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from planefold.engine.batches import Batch
+from planefold.engine.budget import CLOCK
 from planefold.engine.fast import Masks
 from planefold.engine.flat import FlatParameters
 from planefold.engine.kernels import Array
@@ -41,6 +41,7 @@ class Health:
         Of ``net``.
     n_steps : int
         Steps of an epoch.
+    clock : function () -> float
 
     Attributes
     ----------
@@ -50,8 +51,8 @@ class Health:
         What watching them took.
     """
 
-    def __init__(self, net: MLP, flat: FlatParameters, n_steps: int) -> None:
-        self.net, self.flat = net, flat
+    def __init__(self, net: MLP, flat: FlatParameters, n_steps: int, clock: Callable[[], float] = CLOCK) -> None:
+        self.net, self.flat, self.clock = net, flat, clock
         n_watched = min(N_STEPS, -(-n_steps // STEPS_FOR_ONE))
         self.steps = tuple(n_steps * (k + 1) // n_watched - 1 for k in range(n_watched))
         self.windows = [flat.window(coef) for coef in net.coefs]
@@ -66,20 +67,20 @@ class Health:
         """Make the step of that number for some members, as it would be made, and take its measures."""
         kernels, slot = step.kernels, self.steps.index(number)
         before, theta = kernels.array(self.before[members]), kernels.array(step.flat.theta)
-        times = [time.perf_counter()]
+        times = [self.clock()]
         kernels.copy(before, theta)
         self._sum_up(before, 1, slot, members)
-        times.append(time.perf_counter())
+        times.append(self.clock())
         value = step.uphill(batch, masks)
-        times.append(time.perf_counter())
+        times.append(self.clock())
         self._sum_up(step.flat_gradient, 0, slot, members)  # which the step may overwrite
-        times.append(time.perf_counter())
+        times.append(self.clock())
         step.clip()
         step.move(batch.total, *numbers)
-        times.append(time.perf_counter())
+        times.append(self.clock())
         kernels.xp.subtract(theta, before, out=before)
         self._sum_up(before, 2, slot, members)
-        times.append(time.perf_counter())
+        times.append(self.clock())
         if not members.start:  # groups of members work side by side, and it is the time of one of them that passes
             self.seconds += times[1] - times[0] + times[3] - times[2] + times[5] - times[4]
         return value

@@ -73,7 +73,7 @@ class Recorder:
         self.val_se: list[float | None] = []
         self.val_rows: list[NDArray[np.float16]] = []
         with budget.spending():
-            self.health = Health(net, flat, n_steps) if n_steps else None
+            self.health = Health(net, flat, n_steps, budget.clock) if n_steps else None
             self.sample = Judge(objective, rows, score, N_EVAL)
         self.next_layers = 1  # the epoch in which layers are to be looked at again
         self.is_watched = False

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 from planefold.core.errors import ParameterError, show
 from planefold.data.encoder import TableEncoder
 from planefold.data.splits import split_rows
+from planefold.data.tables import Table
 from planefold.data.targets import read_target
 from planefold.doctor import Case, Curves
+from planefold.engine.objectives import OBJECTIVES
 from planefold.estimators.inputs import is_sparse, n_rows_of, pick, read_groups, take_target
 
 if TYPE_CHECKING:
@@ -43,10 +46,9 @@ def case_of(
     if X is not None:
         rows = _Rows(model, X, y, validation_data, groups)
         parts["scan"] = rows.scan(time)
-        if reference:
-            parts["reference"] = rows.reference()
+        parts["reference"] = rows.reference() if reference else None
         if validation_data is not None:
-            parts["scores"] = rows.scores()
+            parts["scores"] = rows.scores(parts["reference"])
     elif validation_data is not None or y is not None:
         raise ParameterError(
             "the rows that the model learned from are needed, too",
@@ -116,10 +118,41 @@ class _Rows:
             objective=self.model.run_.objective, random_state=0,
         )  # fmt: skip
 
-    def scores(self) -> Scores:
+    def scores(self, reference: Reference | None) -> Scores:
         """Judge the predictions for the rows that were not learned from."""
-        raise NotImplementedError
+        from planefold.doctor.scoring import measure_scores
+        from planefold.estimators.reporting import task_of
+
+        model, (rows, truth) = self.model, self.held_out
+        objective = OBJECTIVES[model.run_.objective]
+        with torch.inference_mode():
+            members = model.net_(torch.as_tensor(self._inputs(rows), dtype=model.net_.coefs[0].dtype)).double()
+            targets = torch.as_tensor(model._encode_target(truth), dtype=torch.float64)
+            losses = objective.row_loss(members.mean(dim=0), targets).numpy()
+            linked = objective.link(members).numpy()
+        is_class = hasattr(model, "classes_")
+        return measure_scores(
+            truth,
+            model.predict(rows),
+            task=task_of(model),
+            proba=model.predict_proba(rows) if is_class else None,
+            classes=list(model.classes_) if is_class else None,
+            losses=losses,
+            baselines=None if reference is None else reference.baselines,
+            columns=_columns(rows, model),
+            members=linked if len(linked) > 1 else None,
+        )
 
     def _inputs(self, rows: Any) -> Array:
         Z = self.model._encode(rows)
         return np.asarray(Z.toarray() if is_sparse(Z) else Z)
+
+
+def _columns(rows: Any, model: BaseMLP) -> dict[str, Any]:
+    """Return the columns as the user knows them; none of a sparse matrix, whose columns are thousands of words."""
+    if isinstance(rows, Table):
+        return dict(rows.columns)
+    if is_sparse(rows):
+        return {}
+    names = getattr(model, "feature_names_in_", [f"column {j}" for j in range(rows.shape[1])])
+    return {str(name): rows[:, j] for j, name in enumerate(names)}

@@ -18,6 +18,7 @@ SAME = 1 - 1e-6  # absolute correlation
 EXPECTED_PAIRS = 8.0
 FAR_AWAY = 12.0  # robust standard deviations from the median
 LONELY = 4.0  # so many times as far from the median as the farthest of the others
+CHANCE = 1e-4  # that a tail such as this column's has such a gap
 FEW = 0.02  # share of the rows
 MOSTLY = 0.9  # of the rows have no value
 
@@ -94,7 +95,7 @@ def measure_columns(sheet: Sheet) -> Columns | None:
     missing = {column.name: column.n_missing / sheet.n_rows for column in schema.columns if column.n_missing}
     if sheet.n_rows < MIN_ROWS:
         return Columns(missing=missing, constant=_constant(schema), ids=left_out, ids_left_out=left_out)
-    found = [name for j, name in enumerate(sheet.names) if sheet.numeric[j] and _is_id(sheet.values[:, j])]
+    found = [name for j, name in enumerate(sheet.names) if schema[name].kind == "number" and is_id(sheet.values[:, j])]
     return Columns(
         constant=_constant(schema),
         same=_same(sheet),
@@ -116,7 +117,7 @@ def _constant(schema: Schema) -> tuple[str, ...]:
 # -------------------------------------------------------------------------------------------------------------- ids
 
 
-def _is_id(column: Floats) -> bool:
+def is_id(column: Floats) -> bool:
     """Tell whether whole numbers are all different although chance would have made some of them equal."""
     if np.isnan(column).any() or np.any(column != np.floor(column)):
         return False
@@ -200,10 +201,17 @@ def _by_first_appearance(column: Floats) -> tuple[npt.NDArray[np.int64], int]:
 
 
 def find_outliers(name: str, column: Floats) -> Outliers | None:
-    """Find values that are far from the median and far beyond all others; None where there are none.
+    r"""Find values that are far from the median and far beyond all others; None where there are none.
 
-    Long tails come without a gap: the values beyond it have to be ``LONELY`` times as far out as the rest, and twelve
-    robust standard deviations at least.
+    Notes
+    -----
+    Long tails have gaps, too. In one that falls with the power :math:`a` of the distance, the k-th farthest value is
+    :math:`g` times as far as the next with the probability :math:`g^{-ak}`; Hill's estimate of :math:`a` is from the
+    values below the gap.
+
+    References
+    ----------
+    Hill, "A Simple General Approach to Inference About the Tail of a Distribution", Annals of Statistics 1975.
     """
     known = np.flatnonzero(~np.isnan(column))
     if len(known) < MIN_ROWS:
@@ -213,12 +221,9 @@ def find_outliers(name: str, column: Floats) -> Outliers | None:
     with np.errstate(over="ignore"):
         away = np.minimum(np.abs(present / 2 - middle / 2) / (scale / 2), 1e300)
     order = np.argsort(-away, kind="stable")
-    n_most = max(1, int(FEW * len(present)))
-    farthest = away[order[: n_most + 1]]
-    gaps = (farthest[:-1] >= LONELY * farthest[1:]) & (farthest[:-1] >= FAR_AWAY) & (farthest[1:] >= 1)
-    if not gaps.any():
+    n_out = _n_beyond_a_gap(away[order], max(1, int(FEW * len(present))))
+    if n_out == 0:
         return None
-    n_out = int(np.flatnonzero(gaps)[-1]) + 1
     rows = known[order[:n_out]]
     values = column[rows]
     return Outliers(
@@ -226,7 +231,20 @@ def find_outliers(name: str, column: Floats) -> Outliers | None:
         rows=tuple(np.sort(rows)[:5].tolist()),
         n_rows=n_out,
         values=tuple(float(column[row]) for row in np.sort(rows)[:5]),
-        deviations=float(farthest[n_out - 1]),
-        limit=float(farthest[n_out]),
+        deviations=float(away[order[n_out - 1]]),
+        limit=float(away[order[n_out]]),
         n_equal=int(np.unique(values, return_counts=True)[1].max()),
     )
+
+
+def _n_beyond_a_gap(falling: Floats, n_most: int) -> int:
+    """Count the values before the last gap among the first ones that their tail does not explain."""
+    for n_out in range(n_most, 0, -1):
+        gap = falling[n_out - 1] / max(falling[n_out], 1e-300)
+        if gap < LONELY or falling[n_out - 1] < FAR_AWAY or falling[n_out] < 1:
+            continue
+        tail = falling[n_out : n_out + max(10, len(falling) // 20) + 1]
+        power = (len(tail) - 1) / max(float(np.sum(np.log(tail[:-1] / max(tail[-1], 1e-300)))), 1e-12)
+        if gap ** (-power * n_out) < CHANCE:
+            return n_out
+    return 0

@@ -17,7 +17,7 @@ MAX_ROWS = 2000
 MAX_CELLS = 50_000  # of rows times columns; more columns are looked at on fewer rows
 LEAVES = 32
 # Share of the target that one column tells: of the classes (0 is guessing), of the variance of the ranks.
-ENOUGH_CLASSES, ENOUGH_NUMBERS = 0.97, 0.985
+ENOUGH_CLASSES, ENOUGH_NUMBERS = 0.98, 0.99
 FAR = 4.0  # the best of the other columns leaves at least so many times as much open
 OPEN = 0.12  # and at least this
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from planefold.data.targets import find_task, read_target
 
 Floats = npt.NDArray[np.float64]
 TASKS = ("auto", "classification", "regression")
+N_PARTS = 8  # of a picture, which are compared one by one
 MAX_PIXELS = 2600  # of a picture, after neighbouring pixels were averaged
 # An array with more columns than this is looked at as a whole, like a picture, and not column by column.
 MAX_COLUMNS = 400
@@ -244,7 +246,7 @@ def _sheet_of_pictures(pictures: Array | None, others: Array | None, X: Any, X_v
         names=tuple(f"pixel {i}" for i in range(values.shape[1])),
         numeric=np.ones(values.shape[1], dtype=bool),
         values=values,
-        identity=_identity_of_bytes(flat),
+        identity=_identity_of_pixels(flat),
         n_train=0 if pictures is None else len(pictures),
         is_pictures=True,
     )
@@ -330,12 +332,13 @@ def _bits(column: Array) -> npt.NDArray[np.uint64]:
     return factorize(column, frozenset())[0].view(np.uint64)
 
 
-def _identity_of_bytes(flat: Array) -> npt.NDArray[np.uint64]:
-    rows = np.ascontiguousarray(flat)
-    _, codes = np.unique(
-        rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel(), return_inverse=True
-    )
-    return scrambled(codes.astype(np.uint64), 0)[:, None]
+def _identity_of_pixels(flat: Array) -> npt.NDArray[np.uint64]:
+    """Give each of eight parts of a picture a pseudo-random number."""
+    edges = np.linspace(0, flat.shape[1], min(N_PARTS, flat.shape[1]) + 1).astype(int)
+    parts = [np.ascontiguousarray(flat[:, start:end]) for start, end in itertools.pairwise(edges)]
+    whole = [part.view(np.dtype((np.void, part.dtype.itemsize * part.shape[1]))).ravel() for part in parts]
+    codes = [np.unique(part, return_inverse=True)[1].astype(np.uint64) for part in whole]
+    return np.column_stack([scrambled(part, place) for place, part in enumerate(codes)])
 
 
 def scrambled(bits: npt.NDArray[np.uint64], salt: int) -> npt.NDArray[np.uint64]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2_contingency, kstwo, rankdata
 
 from planefold.core.records import Record
+from planefold.doctor.scan.columns import is_id
 from planefold.doctor.scan.forest import unseen_chances
 from planefold.doctor.scan.neighbours import K, chance_of_nearness, nearest, spread_points
 from planefold.doctor.scan.overlap import MIN_ROWS as ENOUGH_ROWS
-from planefold.doctor.scan.overlap import NEAR
 from planefold.doctor.scan.repeats import row_hashes, twins
 from planefold.doctor.scan.sheet import Floats, Sheet
 
 MIN_ROWS = 30  # of the smaller side
+RATHER_NEAR = 0.02  # of rows whose neighbour chance puts so near this share of times, one is left out
 MAX_ROWS = 1000  # of either
+MAX_FOLLOWING = 5000  # rows whose likeness to the row before is looked at
 N_TREES = 40
 
 
@@ -77,14 +79,15 @@ def measure_shift(sheet: Sheet, random: np.random.RandomState) -> Shift | None:
     """Let trees tell the held-out rows from the others; None without a split, or with few rows."""
     if min(sheet.n_val, sheet.n_train) < MIN_ROWS:
         return None
-    sheet = _thinned(sheet.sample(MAX_ROWS, MAX_ROWS, random), random)
-    if min(sheet.n_val, sheet.n_train) < MIN_ROWS:
+    worth = _worth_of_rows(sheet)
+    sheet = _thinned(_comparable(sheet).sample(MAX_ROWS, MAX_ROWS, random), random)
+    if min(sheet.n_val, sheet.n_train) < MIN_ROWS or not sheet.names:
         return None
     values = sheet.values[:, np.ptp(sheet.values, axis=0) > 0] if sheet.is_pictures else sheet.filled()
     side = np.arange(sheet.n_rows) >= sheet.n_train
     auc = _unseen_auc(values, side, random)
-    error = np.sqrt((sheet.n_rows + 1) / (12 * sheet.n_train * sheet.n_val))
-    found = [] if sheet.is_pictures else sorted(_columns(sheet), key=lambda entry: entry[2])
+    error = np.sqrt((sheet.n_rows + 1) / (12 * sheet.n_train * sheet.n_val) / worth)
+    found = [] if sheet.is_pictures else sorted(_columns(sheet, worth), key=lambda entry: entry[2])
     return Shift(
         n_train=sheet.n_train,
         n_val=sheet.n_val,
@@ -107,11 +110,41 @@ def _thinned(sheet: Sheet, random: np.random.RandomState) -> Sheet:
     if points is not None:
         own = np.arange(len(points))
         distances, places = nearest(points, points, K, own)
-        near = chance_of_nearness(distances) < NEAR
-        if near.mean() > 0.02:  # else they are too few to matter, and dropping rows costs
-            kept &= ~(near & (places[:, 0] < own))
+        kept &= (chance_of_nearness(distances) >= RATHER_NEAR) | (places[:, 0] > own)
     rows = np.flatnonzero(kept)
     return sheet.take(rows[rows < sheet.n_train], rows[rows >= sheet.n_train])
+
+
+def _comparable(sheet: Sheet) -> Sheet:
+    """Leave out times and row numbers: that later rows are later is no shift."""
+    if sheet.is_pictures:
+        return sheet
+    train = sheet.values[: sheet.n_train]
+    kept = [j for j, name in enumerate(sheet.names) if name != sheet.time_name and not is_id(train[:, j])]
+    return replace(
+        sheet, names=tuple(sheet.names[j] for j in kept), numeric=sheet.numeric[kept], values=sheet.values[:, kept]
+    )
+
+
+def _worth_of_rows(sheet: Sheet) -> float:
+    r"""Return how much a row counts for as evidence: less than 1 where rows that follow each other are alike.
+
+    :math:`(1 - r) / (1 + r)`, with :math:`r` the greatest correlation of a numeric column with itself a row before.
+
+    References
+    ----------
+    Bartlett, "Some Aspects of the Time-Correlation Problem", Journal of the Royal Statistical Society 1935.
+    """
+    some = np.arange(min(sheet.n_train, MAX_FOLLOWING))
+    values = sheet.values[some][:, sheet.numeric]
+    if sheet.is_pictures or not values.shape[1]:
+        return 1.0
+    ranks = rankdata(np.nan_to_num(values), axis=0) - (len(some) + 1) / 2
+    variance = np.sum(ranks * ranks, axis=0)
+    following = np.sum(ranks[1:] * ranks[:-1], axis=0) / np.where(variance > 0, variance, 1.0)
+    # Below what chance gives rows in no order, they are taken to be in none.
+    r = float(following.max()) if following.max() > 4 / np.sqrt(len(some)) else 0.0
+    return max((1 - r) / (1 + r), 0.01)
 
 
 def _unseen_auc(values: Floats, side: npt.NDArray[np.bool_], random: np.random.RandomState) -> float:
@@ -122,27 +155,27 @@ def _unseen_auc(values: Floats, side: npt.NDArray[np.bool_], random: np.random.R
     return float((rankdata(chances[:, 1])[side].sum() - n_val * (n_val + 1) / 2) / (n_val * (len(side) - n_val)))
 
 
-def _columns(sheet: Sheet) -> list[tuple[str, float, float]]:
+def _columns(sheet: Sheet, worth: float) -> list[tuple[str, float, float]]:
     """Compare each column: its name, the distance, and how probable that is by chance."""
     values = sheet.filled()
     n_train = sheet.n_train
     found = []
     for j, name in enumerate(sheet.names):
         compare = _numbers_differ if sheet.numeric[j] else _codes_differ
-        found.append((name, *compare(values[:n_train, j], values[n_train:, j])))
+        found.append((name, *compare(values[:n_train, j], values[n_train:, j], worth)))
     return found
 
 
-def _numbers_differ(some: Floats, others: Floats) -> tuple[float, float]:
+def _numbers_differ(some: Floats, others: Floats, worth: float = 1.0) -> tuple[float, float]:
     """Return Kolmogorov's distance and its p-value, from the limit distribution."""
     both = np.sort(np.concatenate([some, others]))
     shares = [np.searchsorted(np.sort(side), both, side="right") / len(side) for side in (some, others)]
     distance = float(np.abs(shares[0] - shares[1]).max())
-    size = round(len(some) * len(others) / len(both))
+    size = round(worth * len(some) * len(others) / len(both))
     return distance, float(kstwo.sf(distance, max(size, 1)))
 
 
-def _codes_differ(some: Floats, others: Floats) -> tuple[float, float]:
+def _codes_differ(some: Floats, others: Floats, worth: float = 1.0) -> tuple[float, float]:
     """Return total variation and the p-value of the chi-squared test; rare values are taken together."""
     _, codes = np.unique(np.concatenate([some, others]), return_inverse=True)
     counts = np.array(
@@ -155,7 +188,8 @@ def _codes_differ(some: Floats, others: Floats) -> tuple[float, float]:
     if counts.shape[1] < 2:
         return 0.0, 1.0
     shares = counts / counts.sum(axis=1, keepdims=True)
-    return float(np.abs(shares[0] - shares[1]).sum() / 2), float(chi2_contingency(counts, correction=False).pvalue)
+    p = chi2_contingency(worth * counts, correction=False).pvalue
+    return float(np.abs(shares[0] - shares[1]).sum() / 2), float(p)
 
 
 def measure_label_shift(sheet: Sheet) -> LabelShift | None:
@@ -164,7 +198,7 @@ def measure_label_shift(sheet: Sheet) -> LabelShift | None:
         return None
     some, others = sheet.target[: sheet.n_train], sheet.target[sheet.n_train :]
     if not sheet.is_classes:
-        distance, p = _numbers_differ(some, others)
+        distance, p = _numbers_differ(some, others, _worth_of_rows(replace(sheet, values=sheet.target[:, None], numeric=np.array([True]))))
         medians = (("the median", float(np.median(some)), float(np.median(others))),)
         return LabelShift(distance=distance, p=p, shares=medians)
     distance, p = _codes_differ(some, others)
