@@ -24,6 +24,8 @@ from typing import Any
 
 from common import machine, show_machine, show_table, write_json
 from doctor_runs import advice, cases, scoring, store
+from doctor_runs.populations import FAMILIES
+from doctor_runs.recipes import HABITS
 from doctor_runs.truth import LABELS
 
 FOLDER = Path(__file__).resolve().parent / ".labelled_runs"
@@ -52,6 +54,7 @@ def score(folder: Path, half: str, tier: int) -> dict[str, Any]:
         "F1": dict(zip(LABELS, scoring.f1_of(table).tolist(), strict=True)),
         "healthy alarmed": (alarmed, healthy),
     }
+    results["parts"] = _show_parts(clear)
     results["findings"] = _show_findings(found)
     results["calibration"] = _show_calibration(found)
     if tier > 1:
@@ -72,6 +75,26 @@ def _show_confusion(title: str, table: Any) -> None:
         for name, counts, value in zip(short, table, f1, strict=True)
     ]
     show_table(title + " (rows truth, columns verdict)", ["", *short, scoring.OTHER, "n", "F1"], rows)
+
+
+def _show_parts(clear: list[scoring.Answer]) -> dict[str, Any]:
+    """Print how it does on parts of the runs: by how they were trained, and by where the rows come from."""
+    parts = {f"trained {habit}": [a for a in clear if a.known.run.recipe.habit == habit] for habit, _ in HABITS}
+    for half in ("dev", "test"):
+        own = [a for a in clear if FAMILIES[a.known.run.recipe.family][1] == half]
+        parts[f"families of the {half} half"] = own
+    results = {}
+    for name, part in parts.items():
+        if part:
+            right = sum(a.verdict == a.known.label for a in part)
+            alarmed, healthy, _ = scoring.healthy_alarmed(part)
+            results[name] = (len(part), right, scoring.macro_f1_of(part), alarmed, healthy)
+    rows = [
+        [name, str(n), f"{right / n:.0%}", f"{macro:.2f}", f"{alarmed} of {healthy}"]
+        for name, (n, right, macro, alarmed, healthy) in results.items()
+    ]
+    show_table("parts of the runs", ["", "n", "verdict right", "macro F1", "healthy alarmed"], rows)
+    return results
 
 
 def _show_findings(found: list[scoring.Answer]) -> dict[str, Any]:
@@ -120,12 +143,12 @@ def follow_advice(folder: Path, half: str, *, loud: bool) -> dict[str, Any]:
     rows = [
         [name, str(table[name]["n"]), *(str(table[name][key]) for key in heading),
          f"{table[name]['improved share']:.0%}", f"{table[name]['worse share']:.0%}",
-         f"{table[name]['median gain']:.2f}"]
+         f"{table[name]['median gain']:.2f}", f"{table[name]['improved on the best epoch']:.0%}"]
         for name in names if name in table
     ]  # fmt: skip
     show_table(
         f"the first advice, followed; {half} half",
-        ["truth", "n", *heading, "improved", "worse", "median gain (R)"],
+        ["truth", "n", *heading, "improved", "worse", "median gain (R)", "on the best epoch"],
         rows,
     )
     return {"summary": table, "trials": advice.to_json(trials)}

@@ -450,12 +450,16 @@ def found(half: str, n_tables: int) -> dict[str, Any]:
         recall = float(np.mean(planted)) if planted else float("nan")
         results[name] = {"code": code, "n": len(planted), "recall": recall, "bar": bar}
         met = "" if bar is None else "met" if recall >= bar else "NOT met"
-        lines.append([name, code, f"{sum(planted)}/{len(planted)}", f"{recall:.3f}", "" if bar is None else f"{bar}", met])
+        lines.append(
+            [name, code, f"{sum(planted)}/{len(planted)}", f"{recall:.3f}", "" if bar is None else f"{bar}", met]
+        )
     show_table(f"found, {half} half", ["defect", "code", "found", "recall", "bar", ""], lines)
     lines = []
     for code in sorted({code for codes in spoke for code in codes} | {entry[1] for entry in DEFECTS.values()}):
         true = ALSO_TRUE.get(code, {name for name, entry in DEFECTS.items() if entry[1] == code})
-        clean = [(rows, *codes) for rows, *codes in zip(everything, spoke, loud, strict=True) if rows.defect not in true]
+        clean = [
+            (rows, *codes) for rows, *codes in zip(everything, spoke, loud, strict=True) if rows.defect not in true
+        ]
         alarms = [f"{rows.family}/{rows.defect}" for rows, _, codes in clean if code in codes]
         notes = [code in codes for _, codes, _ in clean]
         healthy_alarms = [code in codes for rows, _, codes in clean if rows.defect == "none"]
@@ -463,8 +467,9 @@ def found(half: str, n_tables: int) -> dict[str, Any]:
         bar = FALSE_ALARM_BARS.get(code)
         results[code] = {"alarms": len(alarms), "n": len(clean), "rate": rate, "spoke": sum(notes)}
         met = "" if bar is None else "met" if rate <= bar else "NOT met"
-        lines.append([code, f"{len(alarms)}/{len(clean)}", f"{rate:.4f}", str(sum(notes)), f"{sum(healthy_alarms)}/{len(healthy_alarms)}",
-                      met, ", ".join(sorted(set(alarms))[:4])])  # fmt: skip
+        well = f"{sum(healthy_alarms)}/{len(healthy_alarms)}"
+        where = ", ".join(sorted(set(alarms))[:4])
+        lines.append([code, f"{len(alarms)}/{len(clean)}", f"{rate:.4f}", str(sum(notes)), well, met, where])
     show_table("false alarms", ["code", "alarms", "rate", "with notes", "healthy", "", "where"], lines)
     print(f"\n{len(everything)} tables, {np.median(seconds):.2f} s of one core a table (median)")
     return results | {"seconds": seconds}
@@ -507,14 +512,14 @@ def show_real(folder: Path) -> None:
         print(diagnose_case(Case(scan=scan(X[~held_out], y[~held_out], X_val=X[held_out], y_val=y[held_out]))))
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--half", choices=SEEDS, default="dev")
     parser.add_argument("--tables", type=int, default=600)
     parser.add_argument("--only", choices=("found", "time", "real"))
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     results: dict[str, Any] = {}
     if options.only in (None, "found"):
         results |= found(options.half, options.tables)

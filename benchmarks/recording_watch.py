@@ -4,8 +4,9 @@
     python benchmarks/recording_watch.py --rounds 15 --cases cnn
     python benchmarks/recording_watch.py --hooks
 
-Each round trains the same network with and without a watch, in turn, and notes the processor time of both; the
-ratio is the median over the rounds. ``--hooks`` prints what the hooks alone take of a step.
+Each round trains the same network with and without a watch, an epoch of the one after an epoch of the other, and
+compares the processor time of both: everything from ``Watch(...)`` to ``watch.run()`` counts. ``--hooks`` prints
+what the hooks alone take of a step.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import interleaved, ratio
+from common import interleaved
 from torch import nn
 
 from planefold.doctor.watch import Watch
+from planefold.engine.run import Run
 
 
 class Recurrent(nn.Module):
@@ -67,35 +69,65 @@ CASES: dict[str, tuple[Callable[[int], Any], int, int]] = {
 N_VAL, BATCH = 400, 32
 
 
-def train(make: Callable[[int], Any], n_rows: int, n_epochs: int, watched: bool, say: bool = False) -> float:
-    """Return the processor time of a training, in seconds."""
-    torch.manual_seed(0)
-    net, X, y, loss = make(n_rows + N_VAL)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
-    train_rows, val_rows = (X[:n_rows], y[:n_rows]), (X[n_rows:], y[n_rows:])
-    started = time.process_time()
-    watch = Watch(net, loss, train=train_rows, val=val_rows, optimizer=optimizer) if watched else None
-    for _ in range(n_epochs):
-        for batch in torch.randperm(n_rows).split(BATCH):
-            optimizer.zero_grad()
-            loss(net(X[batch]), y[batch]).backward()
-            optimizer.step()
-        if watch is not None:
-            watch.epoch()
-    run = None if watch is None else watch.run()
-    seconds = time.process_time() - started
-    if run is not None and say:
-        looks = [epoch.epoch for epoch in run.epochs if epoch.train_eval is not None]
-        print(f"  looks at {run.n_eval} + {run.n_val} rows after epochs {looks}, {watch._cost * 1e3:.2f} ms each;")
-        print(f"  its own clock says {run.recording_seconds / run.seconds:.1%}")
-    if watch is not None:
-        watch.close()
-    return seconds
+class Side:
+    """One of two trainings that take turns, epoch by epoch."""
+
+    def __init__(self, make: Callable[[int], Any], n_rows: int, is_watched: bool) -> None:
+        torch.manual_seed(0)
+        self.net, self.X, self.y, self.loss = make(n_rows + N_VAL)
+        self.n_rows, self.is_watched, self.seconds = n_rows, is_watched, 0.0
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=0.003)
+        self.order = torch.Generator().manual_seed(1)
+        self.watch: Watch | None = None
+
+    def begin(self) -> None:
+        if self.is_watched:
+            n, started = self.n_rows, time.process_time()
+            rows, held_out = (self.X[:n], self.y[:n]), (self.X[n:], self.y[n:])
+            self.watch = Watch(self.net, self.loss, train=rows, val=held_out, optimizer=self.optimizer)
+            self.seconds += time.process_time() - started
+            self.watch.budget.pause()
+
+    def epoch(self) -> None:
+        if self.watch is not None:
+            self.watch.budget.resume()
+        started = time.process_time()
+        for batch in torch.randperm(self.n_rows, generator=self.order).split(BATCH):
+            self.optimizer.zero_grad()
+            self.loss(self.net(self.X[batch]), self.y[batch]).backward()
+            self.optimizer.step()
+        if self.watch is not None:
+            self.watch.epoch()
+        self.seconds += time.process_time() - started
+        if self.watch is not None:
+            self.watch.budget.pause()
+
+    def end(self) -> Run | None:
+        if self.watch is None:
+            return None
+        started = time.process_time()
+        run = self.watch.run()
+        self.seconds += time.process_time() - started
+        self.watch.close()
+        return run
+
+
+def compare(make: Callable[[int], Any], n_rows: int, n_epochs: int) -> tuple[float, float, Run]:
+    """Train twice, epochs in turn; return both processor times, without and with, and the run."""
+    bare, watched = Side(make, n_rows, is_watched=False), Side(make, n_rows, is_watched=True)
+    watched.begin()
+    for number in range(n_epochs):
+        for side in (bare, watched) if number % 2 else (watched, bare):
+            side.epoch()
+    run = watched.end()
+    assert run is not None
+    same = zip(bare.net.parameters(), watched.net.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in same), "watching has changed the training"
+    return bare.seconds, watched.seconds, run
 
 
 def hooks(n_steps: int = 300, rounds: int = 25) -> None:
     """Print what the hooks take of a step that is not looked at."""
-    found = []
     net, X, y, loss = mlp(32)
     optimizer = torch.optim.Adam(net.parameters())
 
@@ -131,16 +163,15 @@ def main() -> None:
         hooks()
         return
     for name in options.cases:
-        make, n_rows, n_epochs = CASES[name]
-        print(f"{name}: {n_rows} rows, {n_epochs} epochs")
-        train(make, n_rows, n_epochs, watched=True, say=True)
-        sides = {
-            "bare": lambda _, c=(make, n_rows, n_epochs): train(*c, watched=False),
-            "watched": lambda _, c=(make, n_rows, n_epochs): train(*c, watched=True),
-        }
-        times = interleaved(sides, options.rounds)
-        middle, low, high = ratio(times["watched"], times["bare"])
-        print(f"  {np.median(times['bare']):.2f} s; watched {middle - 1:+.1%} ({low - 1:+.1%} to {high - 1:+.1%})")
+        case = CASES[name]
+        compare(*case)
+        pairs = [compare(*case) for _ in range(options.rounds)]
+        shares = np.array([watched / bare - 1 for bare, watched, _ in pairs])
+        run = pairs[-1][2]
+        looks = [epoch.epoch for epoch in run.epochs if epoch.train_eval is not None]
+        print(f"{name}: {case[1]} rows, {case[2]} epochs, {np.median([bare for bare, _, _ in pairs]):.2f} s")
+        print(f"  watched: {np.median(shares):+.1%} ({shares.min():+.1%} to {shares.max():+.1%})")
+        print(f"  {len(looks)} looks at {run.n_eval} + {run.n_val} rows, after epochs {looks}")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,8 @@ class Trial:
     gain : float or None
         Fall of the population loss of what the user has, as a share of the learnable range; minus infinity where the
         training failed, None where nothing was followed.
+    gain_on_best : float or None
+        The same against the sick run's best epoch, which the user could have had by luck.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Trial:
     code: str
     parameters: dict[str, Any]
     gain: float | None
+    gain_on_best: float | None = None
 
     @property
     def outcome(self) -> str:
@@ -62,25 +65,35 @@ class Trial:
 def follow(answers: Iterable[Answer], folder: Path, *, report: Any = None) -> list[Trial]:
     """Follow the advice on every sick run; what was tried before with the same parameters is not trained again."""
     path = folder / "advice.jsonl"
-    lines = [json.loads(line) for line in lines_of(path)]
-    done = {line["key"]: line["gain"] for line in lines}
+    done = {line["key"]: line["losses"] for line in map(json.loads, lines_of(path))}
     trials = []
     for answer in answers:
         known = answer.known
         if known.label in (None, "good_fit"):
             continue
         code, parameters = advised(known, answer)
-        gain = None
+        gains: tuple[float | None, float | None] = (None, None)
         if parameters:
-            key = hashlib.sha256(json.dumps([known.run.name, parameters], sort_keys=True, default=repr).encode())
-            if key.hexdigest() not in done:
-                done[key.hexdigest()] = gain_of(known, parameters)
+            text = json.dumps([known.run.name, parameters], sort_keys=True, default=repr)
+            key = hashlib.sha256(text.encode()).hexdigest()
+            if key not in done:
+                done[key] = losses_of(known, parameters)
                 with path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"key": key.hexdigest(), "gain": done[key.hexdigest()]}) + "\n")
-            gain = done[key.hexdigest()]
-        trials.append(Trial(name=known.run.name, label=str(known.label), code=code, parameters=parameters, gain=gain))
+                    file.write(json.dumps({"key": key, "losses": done[key]}) + "\n")
+            gains = gains_of(known.truth, *done[key])
+        trials.append(
+            Trial(
+                name=known.run.name,
+                label=str(known.label),
+                code=code,
+                parameters=parameters,
+                gain=gains[0],
+                gain_on_best=gains[1],
+            )
+        )
         if report is not None:
-            report(f"{len(trials)} {known.run.name} {known.label}: {code} {parameters} {trials[-1].outcome} {gain}")
+            told = "" if gains[0] is None else f"{gains[0]:.2f} R"
+            report(f"{known.run.name} {known.label}: {code} {parameters} {trials[-1].outcome} {told}")
     return trials
 
 
@@ -95,16 +108,24 @@ def advised(known: KnownCase, answer: Answer) -> tuple[str, dict[str, Any]]:
     return finding.code, dict(action.parameters)
 
 
-def gain_of(known: KnownCase, parameters: Mapping[str, Any]) -> float:
-    """Train as before and as advised, and return the gain."""
+def losses_of(known: KnownCase, parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the population losses that the user has before, and after training as advised."""
     recipe = known.run.recipe
-    before = _loss(recipe, {})
+    # The loss of one network is known; that of several was measured member by member.
+    before = known.truth["fresh_end"] if known.run.run.n_members == 1 else _loss(recipe, {})
     try:
-        after = _loss(recipe, parameters)
-    except (PlanefoldError, FloatingPointError):
-        return -math.inf
-    gain = (before - after) / known.truth["R"]
-    return float(gain) if math.isfinite(gain) else math.inf if math.isfinite(after) else -math.inf
+        return before, _loss(recipe, parameters)
+    except PlanefoldError:
+        return before, math.inf
+
+
+def gains_of(truth: Mapping[str, float], before: float, after: float) -> tuple[float, float]:
+    """Return the gain as a share of the learnable range, against the end and against the best epoch."""
+    if not math.isfinite(after):
+        return -math.inf, -math.inf
+    return (before - after) / truth["R"] if math.isfinite(before) else math.inf, (truth["fresh_best"] - after) / truth[
+        "R"
+    ]
 
 
 def _loss(recipe: Recipe, parameters: Mapping[str, Any]) -> float:
@@ -127,6 +148,7 @@ def summary(trials: Iterable[Trial]) -> dict[str, dict[str, Any]]:
 
 def _counts(group: list[Trial]) -> dict[str, Any]:
     gains = [trial.gain for trial in group if trial.gain is not None]
+    on_best = [trial.gain_on_best for trial in group if trial.gain_on_best is not None]
     counts = dict.fromkeys(("improved", "same", "worse", "no parameter", "not found"), 0)
     for trial in group:
         counts[trial.outcome] += 1
@@ -137,6 +159,7 @@ def _counts(group: list[Trial]) -> dict[str, Any]:
         "improved share": counts["improved"] / tried if tried else math.nan,
         "worse share": counts["worse"] / tried if tried else math.nan,
         "median gain": float(np.median(gains)) if gains else math.nan,
+        "improved on the best epoch": float(np.mean(np.array(on_best) > WORTH_IT)) if on_best else math.nan,
     }
 
 

@@ -51,6 +51,12 @@ def cases(folder: Path, half: str, tier: int) -> Iterator[KnownCase]:
         )
 
 
+def bare_cases(folder: Path, half: str) -> Iterator[tuple[Curves, str | None]]:
+    """Yield the two bare curves of each run of a half, and its label."""
+    for known in load(folder, half):
+        yield bare_curves(known.run), known.label
+
+
 def case_of(known: LabelledRun, tier: int, folder: Path) -> Case:
     """Return what a tier knows of a run."""
     if tier == 1:

@@ -32,7 +32,7 @@ PLAIN: Mapping[str, Any] = {
 }
 KEPT = {"restore_best": True}
 PATIENT = {"restore_best": True, "n_iter_no_change": 10}
-HABITS = (("plain", 0.82), ("kept", 0.08), ("patient", 0.03), ("default", 0.07))
+HABITS = (("plain", 0.83), ("kept", 0.09), ("patient", 0.03), ("default", 0.05))
 MOST_DEFAULT_ROWS = 500  # eight members, watched on fresh rows, take their time
 
 
@@ -134,7 +134,7 @@ def _base(rng: Rng) -> _Draft:
         "solver": solver,
         "learning_rate_init": log_uniform(rng, *RATES[solver]),
         "learning_rate": pick(*["constant"] * 9, "cosine", "step"),
-        "batch_size": pick(32, 32, 64, 64, 128),
+        "batch_size": pick(32, 64, 64, 128, 128),
         "max_iter": pick(15, 22, 30, 40, 60),
         "dropout": pick(0.0, 0.0, 0.0, 0.1, 0.2),
         "batch_norm": bool(rng.random() < 0.15),

@@ -243,13 +243,14 @@ def printed_numbers(found: Iterable[Answer]) -> Mapping[str, tuple[float, int]]:
     """Return the errors of the numbers that are printed, and the runs behind each.
 
     - gap: mean absolute error of the printed gap, in shares of the learnable range, of runs that learned something on
-      fair validation rows; with all of them and with many validation rows.
+      fair validation rows; of all of them and of those with many validation rows. The share that is printed also has
+      the error of the range, which the doctor can only estimate.
     - covered: how often the loss is within two standard errors, with few validation rows and with more.
     - regret: mean population loss that the epoch with the lowest validation loss costs, in shares of the range.
     """
     gaps: list[tuple[float, int]] = []
     covered: dict[bool, list[bool]] = {True: [], False: []}
-    regrets = []
+    shares, regrets = [], []
     for answer in found:
         known, numbers = answer.known, answer.diagnosis.numbers
         truth, run = known.truth, known.run.run
@@ -260,14 +261,16 @@ def printed_numbers(found: Iterable[Answer]) -> Mapping[str, tuple[float, int]]:
             off = abs(numbers["val_loss"] - truth["val_end"] / truth["unit"])
             covered[n_val < FEW_VAL].append(off <= 2 * numbers["val_se"])
         learned = known.flags["never_learned"] == "no" and known.flags["val_easy"] == "no"
-        if learned and "gap_share" in numbers:
-            gaps.append((abs(numbers["gap_share"] - truth["gap"]), n_val))
+        if learned and "gap" in numbers:
+            gaps.append((abs(numbers["gap"] * truth["unit"] / truth["R"] - truth["gap"]), n_val))
+            shares.append(abs(numbers.get("gap_share", math.nan) - truth["gap"]))
         if learned:
             regrets.append(kept_epoch_regret(run["val_loss"][run["epoch"] > 0], known.run.fresh, truth["R"]))
     many = [error for error, n in gaps if n >= MANY_VAL]
     return {
         "gap, mean error (R)": _mean([error for error, _ in gaps]),
         f"gap, mean error (R), {MANY_VAL} or more validation rows": _mean(many),
+        "gap as a share of the range that the doctor knows, mean error": _mean(shares),
         f"+-2 SE of the loss covers, fewer than {FEW_VAL} validation rows": _mean(covered[True]),
         "+-2 SE of the loss covers, more": _mean(covered[False]),
         "regret of the epoch with the lowest validation loss (R)": _mean(regrets),

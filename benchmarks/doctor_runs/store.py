@@ -86,9 +86,9 @@ def _make_one(folder: Path, name: str, family: str, seed: int, number: int, orac
     try:
         rows = rows_of(recipe)
         model = fit(estimator_of(recipe), rows)
+        truth, seen = measure(recipe, model, rows, oracles.of(family, seed))
     except (TrainingError, ValueError) as error:
         return line | {"error": f"{type(error).__name__}: {error}"}
-    truth, seen = measure(recipe, model, rows, oracles.of(family, seed))
     flags = flags_of(truth)
     _write(folder, name, model.run_)
     return line | {

@@ -183,6 +183,11 @@ def measure(recipe: Recipe, model: Any, rows: Rows, oracle: float) -> tuple[Trut
 
     The same training is repeated under watch, and goes on for as long again: where the rate does not follow a
     schedule, in the same training.
+
+    Raises
+    ------
+    ValueError
+        If the training under watch ends in another network.
     """
     X, y = fresh_rows(recipe.family, recipe.seed)
     if recipe.no_signal:
@@ -197,8 +202,8 @@ def measure(recipe: Recipe, model: Any, rows: Rows, oracle: float) -> tuple[Trut
     seen = Watched(model, seen.fresh[:n_epochs], seen.train[:n_epochs])
     L0 = trivial_loss(y, known_population(recipe.family, recipe.seed).n_classes)
     rows_end, train_end = Meter(model, X, y).rows(), float(Meter(model, rows.X, rows.y).rows().mean())
-    if not run.restored_best and math.isfinite(train_end):
-        np.testing.assert_allclose(train_end, seen.train[-1], rtol=1e-3, atol=1e-6, err_msg="not the same training")
+    if not run.restored_best and not np.isclose(train_end, seen.train[-1], rtol=1e-3, atol=1e-6, equal_nan=True):
+        raise ValueError(f"not the same training: loss {train_end}, watched {seen.train[-1]}")
     return truth_of(
         fresh=np.array(seen.fresh),
         train=np.array(seen.train),

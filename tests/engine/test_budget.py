@@ -120,6 +120,18 @@ def test_a_share_of_zero_allows_nothing_and_of_infinity_everything(clock):
     assert everything.allows(1e9)
 
 
+def test_it_says_how_long_to_wait(clock):
+    budget = Budget(share=0.1, clock=clock)
+    clock.now += 2.0
+    _spend(budget, clock, 1.0)
+    assert budget.needs(0.5) == 15.0
+    clock.now = 100.0 + 14.9
+    assert not budget.allows(0.5)
+    clock.now += 0.2
+    assert budget.allows(0.5)
+    assert Budget(share=0.0).needs(1.0) == math.inf
+
+
 def test_the_real_clock_runs():
     budget = Budget()
     with budget.spending():

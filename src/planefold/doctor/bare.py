@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planefold.core.records import Record, counted
 from planefold.doctor.case import Curve, Curves
@@ -46,8 +47,7 @@ STATISTICS = {
     "slope_train_range": "fall of that line, share of the range",
     "trend_train": "slope_train over its standard error, squashed",
     "late_train": "log of the mean training loss of the last fifth but one over that of the last fifth",
-    "gain_val": "fall of the validation loss that as many epochs more would bring if each quarter falls by the same factor, "
-    "share of the range",
+    "gain_val": "fall of the validation loss that as many epochs more would bring, share of the range",
     "gain_train_ratio": "that fall of the training loss, as log(1 + share of its end)",
     "jitter_val": "log of the noise of the last half of the validation loss (second differences), share of the range",
     "jitter_val_level": "log of that noise, share of the loss",
@@ -142,6 +142,12 @@ def pair_of(curves: Curves) -> Pair:
     )
 
 
+def rate_of(curves: Curves) -> float | None:
+    """Return the highest learning rate of a log; None where it has none."""
+    rates = curves.learning_rate
+    return None if rates is None or not np.isfinite(rates).any() else float(np.nanmax(rates))
+
+
 def unit_of(values: Curve) -> float:
     """Return the median size of the values that are not zero."""
     sizes = np.abs(values[values != 0])
@@ -155,7 +161,7 @@ def in_units(values: Curve, unit: float) -> Curve:
     return scaled
 
 
-def _known(score: Curve | None, later: Curve, both: Curve) -> Curve | None:
+def _known(score: Curve | None, later: NDArray[np.bool_], both: NDArray[np.bool_]) -> Curve | None:
     """Return the score in those epochs, gaps filled from their neighbours; None where it is mostly unknown."""
     if score is None:
         return None
@@ -199,9 +205,14 @@ def _thinned(pair: Pair) -> Pair:
     if n <= _MAX_POINTS:
         return pair
     kept = np.unique(np.linspace(0, n - 1, _MAX_POINTS).round().astype(int))
-    names = ("epoch", "train", "val", "train_score", "val_score")
-    curves = {name: getattr(pair, name) for name in names}
-    return replace(pair, **{name: None if values is None else values[kept] for name, values in curves.items()})
+    return replace(
+        pair,
+        epoch=pair.epoch[kept],
+        train=pair.train[kept],
+        val=pair.val[kept],
+        train_score=None if pair.train_score is None else pair.train_score[kept],
+        val_score=None if pair.val_score is None else pair.val_score[kept],
+    )
 
 
 def _positive(pair: Pair) -> tuple[Curve, Curve, float | None]:

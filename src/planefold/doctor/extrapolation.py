@@ -29,7 +29,7 @@ def promised_gain(losses: Array, rates: Array | None = None) -> float:
     Returns
     -------
     float
-        At least 0; nan for fewer than four epochs.
+        At least 0, and at most the last loss where no loss is negative; nan for fewer than four epochs.
 
     Notes
     -----
@@ -38,9 +38,9 @@ def promised_gain(losses: Array, rates: Array | None = None) -> float:
     the epochs after that are not fitted; what they gained is taken off.
 
     The figure is the mean of two. The smaller of what a power law ``c + a t^-b`` and an exponential
-    ``c + a exp(-t / d)`` promise, each fitted by least squares over the last 70 % of the epochs with ``a, c >= 0``: over
-    a grid of ``b`` and ``d`` the rest is linear. And the geometric continuation of the falls between the thirds of the
-    last half. It orders trainings well, and is good for a yes or no; as a number it is rough.
+    ``c + a exp(-t / d)`` promise, each fitted by least squares over the last 70 % of the epochs with ``a, c >= 0``:
+    over a grid of ``b`` and ``d`` the rest is linear. And the geometric continuation of the falls between the thirds
+    of the last half. It orders trainings well, and is good for a yes or no; as a number it is rough.
     """
     n = len(losses)
     if n < MIN_EPOCHS:
@@ -53,14 +53,16 @@ def promised_gain(losses: Array, rates: Array | None = None) -> float:
     y, t = losses[:n_fitted], time[:n_fitted]
     later = float(y[-3:].mean() - losses[-max(n // 20, 1) :].mean()) if n_fitted < n else 0.0
     gain = 0.5 * (_fitted_gain(y, t, end) + _geometric_gain(y, t, end))
-    return max(gain - max(later, 0.0), 0.0)
+    gain = max(gain - max(later, 0.0), 0.0)
+    return min(gain, float(losses[-1])) if losses.min() >= 0 else gain
 
 
 def _usable(rates: Array | None, n: int) -> Array:
     """Return the learning rates as shares of the highest; all alike where they are not known."""
     if rates is None or not np.isfinite(rates).all() or rates.min() < 0 or rates.max() <= 0:
         return np.ones(n)
-    return rates / rates.max()
+    shares: Array = rates / rates.max()
+    return shares
 
 
 def _fitted_gain(losses: Array, time: Array, end: float) -> float:
@@ -101,8 +103,7 @@ def _geometric_gain(losses: Array, time: Array, end: float) -> float:
     ratio = min(fall / was, 1.0) if was > 0 else 1.0
     steps = (end - time[-1]) / max(late - between, 1e-12)
     sizes = steps if ratio > 0.999 else ratio * (1 - ratio**steps) / (1 - ratio)
-    gain = (middle - last) * sizes
-    return min(gain, last) if losses.min() >= 0 else gain
+    return float((middle - last) * sizes)
 
 
 def mann_kendall(values: Array) -> float:

@@ -27,8 +27,13 @@ def run_of(case: Case) -> Run:
 
 
 def at_start(run: Run, name: str, *, latest: int = 1) -> Floats:
-    """Return a figure of each layer when it was first measured, at the end of epoch ``latest`` at the latest."""
+    """Return a figure of each layer when it was first measured, at the end of epoch ``latest`` at the latest.
+
+    Batch normalisation knows nothing of the rows before the first epoch, so that its units are only seen after it.
+    """
     for epoch in run.epochs:
+        if epoch.epoch == 0 and run.settings.get("batch_norm") and name != "duplicate_share":
+            continue
         values = np.asarray(getattr(epoch, name), dtype=float)
         if epoch.epoch <= latest and len(values) and bool(np.isfinite(values).all()):
             return values
@@ -111,12 +116,23 @@ def jitter(case: Case) -> float:
     return measured(case.curves, case.reference).share("jitter") or 0.0
 
 
+def dead_units(run: Run) -> tuple[Floats, Floats]:
+    """Return the share of each hidden layer's units that were zero on every row at the start, and in the kept state."""
+    kept = run.best_epoch if run.restored_best and run.best_epoch is not None else np.inf
+    known = [epoch for epoch in run.epochs if len(epoch.dead_share)]
+    if not known:
+        raise NotApplicableError("dead_share was not measured: the units are no relu units, or the run is too short")
+    last = max((epoch for epoch in known if epoch.epoch <= kept), key=lambda epoch: epoch.epoch, default=known[0])
+    return np.asarray(known[0].dead_share, dtype=float), np.asarray(last.dead_share, dtype=float)
+
+
 def share_that_died(run: Run) -> float:
-    """Return the largest share of a layer's units that became zero on every row during the training."""
-    shares = [epoch.dead_share for epoch in run.epochs if len(epoch.dead_share)]
-    if len(shares) < 2 or len(shares[0]) != len(shares[-1]):
+    """Return the largest share of a layer's units that died during the training; 0 where it is not known."""
+    try:
+        before, after = dead_units(run)
+    except NotApplicableError:
         return 0.0
-    return max(0.0, float(np.max(np.asarray(shares[-1]) - np.asarray(shares[0]))))
+    return max(0.0, float(np.max(after - before, initial=0.0)))
 
 
 def layer(index: int) -> str:

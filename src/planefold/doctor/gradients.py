@@ -35,6 +35,7 @@ NOTICED, LATE = 0.1, 0.1  # share of the trivial loss that was learned; share of
 SMALL_BATCH = 8
 DIED = 0.3  # share of a layer's units
 FORWARD, BACKWARD = 6e-3, 2e-3  # signal in the last layer relative to the first; gradient in the first to the last
+SHALLOW, BACKWARD_SHALLOW = 3, 1e-4  # layers of weights; two logistic layers on sparse inputs have 1e-3
 BLOCKED = 0.5  # share of dead or saturated units that explains small gradients
 GROWTH, STEEP = 30.0, 100.0  # signal in the last layer relative to the first; gradient relative to the weights
 
@@ -128,7 +129,7 @@ def check_rate_too_large(case: Case) -> Finding | None:
     strength = max(
         min(ratio / LONG_STEP, jumps / JITTER),
         ratio / TOO_LONG_STEP if share < 0.9 else 0.0,
-        min(ratio / FATAL_STEP, died / DIED),
+        min(ratio / FATAL_STEP, died / DIED) if share < 0.9 else 0.0,
         ratio / FATAL_STEP if diverged else 0.0,
     )
     if not strength >= 1:
@@ -273,22 +274,25 @@ def check_vanishing(case: Case) -> Finding | None:
     -----
     **Rule**: before training the activations' deviation in the last hidden layer is less than 6e-3 of that in the
     first, or in the first epoch the gradient of the first layer's weights is less than 2e-3 of that of the last
-    layer's; and less than half of what can be learned was (or both shares are below 1e-3). Not where half of a
-    layer's units are dead or saturated, which explains it.
+    layer's (1e-4 in networks of two hidden layers); and less than half of what can be learned was (or both shares are
+    below 1e-3). Not where half of a layer's units are dead or saturated, which explains it.
 
     **Fires on**: eight layers of logistic units; weights drawn a hundred times too small.
 
-    **Silent on**: deep relu (0.014) and tanh (0.09) networks with the usual first weights; the end of a training.
+    **Silent on**: deep relu (0.014) and tanh (0.09) networks with the usual first weights; two logistic layers on
+    sparse inputs (0.001); the end of a training.
 
     **Limits**: needs two hidden layers, and figures of the first epoch.
     """
     run = run_of(case)
     forward, backward = _fading(run)
-    strength = max(FORWARD / max(forward, TINY), BACKWARD / max(backward, TINY))
+    bar = BACKWARD if len(at_start(run, "gradient_norm")) > SHALLOW else BACKWARD_SHALLOW
+    by_signal, by_gradient = FORWARD / max(forward, TINY), bar / max(backward, TINY)
+    strength = max(by_signal, by_gradient)
     both = forward < 1e-3 and backward < 1e-3
     if strength < 1 or _is_blocked(run) or not (both or learned(case) < 0.5):
         return None
-    by = "signal" if FORWARD / max(forward, TINY) >= BACKWARD / max(backward, TINY) else "gradient"
+    by = "signal" if by_signal >= by_gradient else "gradient"
     share = forward if by == "signal" else backward
     ends = "last hidden layer is {} of that in the first" if by == "signal" else "first layer is {} of that in the last"
     return Finding(

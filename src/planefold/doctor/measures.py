@@ -30,6 +30,7 @@ LAST = 3  # epochs whose median is the end of a curve
 SETTLED = 0.02  # share of the range within which a loss counts as the same
 DENSE = 0.8  # share of the last half's epochs in which train_eval is known, for its jumps to be judged
 CALM_RISE, MANY_ROWS = 0.3, 50  # held-out rows whose jumps are the network's, and not those of a few rows
+SURE = 1e6
 RESTART = 1.5  # a learning rate that grows by this factor starts afresh
 
 
@@ -41,8 +42,8 @@ class Measures(Record):
 
     Parameters
     ----------
-    n_epochs : float
-        Passes over the training rows whose losses are known.
+    n_epochs, last_epoch : float
+        Passes over the training rows whose losses are known, and the number of the last one.
     end_epoch : float
         The epoch at the end.
     broken_epoch : float or None
@@ -61,8 +62,8 @@ class Measures(Record):
         The same loss in the last epoch, whatever weights were kept.
     val_loss, val_se : float or None
         Loss of the held-out rows at the end. Its standard error is that of the held-out rows, or what the spread of the
-        training rows' losses makes of as many rows, whichever is larger: few rows underestimate their own spread. One row
-        more is counted, as bad as always predicting the same: where all rows are right, rare ones were not drawn.
+        training rows' losses makes of as many rows, whichever is larger: few rows underestimate their own spread. One
+        row more is counted, as bad as always predicting the same: where all rows are right, rare ones were not drawn.
     best_se : float or None
         The same standard error, without that row, in the epoch with the lowest validation loss.
     lowest_train : float or None
@@ -91,6 +92,7 @@ class Measures(Record):
     """
 
     n_epochs: float
+    last_epoch: float
     end_epoch: float
     broken_epoch: float | None = None
     trivial_loss: float | None = None
@@ -162,9 +164,10 @@ def _measure(curves: Curves, reference: Reference | None) -> Measures:
     broken = _broken_epoch(curves)
     if main is None:
         n_epochs = float((curves.epoch > 0).sum())
-        return Measures(n_epochs=n_epochs, end_epoch=_last(curves.epoch), broken_epoch=broken)
+        last = float(curves.epoch[-1]) if len(curves.epoch) else 0.0
+        return Measures(n_epochs=n_epochs, last_epoch=last, end_epoch=last, broken_epoch=broken)
     with np.errstate(over="ignore", invalid="ignore"):
-        end = main.epoch[-1] if curves.kept_epoch is None else float(curves.kept_epoch)
+        end = float(main.epoch[-1]) if curves.kept_epoch is None else float(curves.kept_epoch)
         numbers = _levels(curves, reference, train, val, end)
         numbers |= _gap(numbers)
         numbers |= _movement(curves, main, numbers)
@@ -173,6 +176,7 @@ def _measure(curves: Curves, reference: Reference | None) -> Measures:
         numbers = {name: _finite(value) for name, value in numbers.items()}
     return Measures(
         n_epochs=float((main.epoch > 0).sum()),
+        last_epoch=float(main.epoch[-1]),
         end_epoch=end,
         broken_epoch=broken,
         running=curves.train_eval is None,
@@ -217,10 +221,6 @@ class _Series:
         """Leave out the state before training."""
         after = self.epoch > 0
         return _Series(epoch=self.epoch[after], loss=self.loss[after], se=None if self.se is None else self.se[after])
-
-
-def _last(values: Curve) -> float:
-    return float(values[-1]) if len(values) else 0.0
 
 
 def _finite(value: float | None) -> float | None:
@@ -379,11 +379,11 @@ def _jitter(curves: Curves, main: _Series, reach: float) -> float | None:
     jumps /= 1 + rise
     if curves.val_loss is None or (rise < CALM_RISE and (curves.n_val or 0) >= MANY_ROWS):
         return jumps
-    seen = [jumps]
+    seen = [None if evaluated is None else _jumps(curves, evaluated, first)]
     if curves.train_loss is not None:
         known = np.isfinite(curves.train_loss) & (curves.epoch > 0)
         running = _Series(epoch=curves.epoch[known], loss=curves.train_loss[known], se=None)
-        seen = [_jumps(curves, running, first), None if evaluated is None else _jumps(curves, evaluated, first)]
+        seen.append(_jumps(curves, running, first))
     return min(jumps, max((other for other in seen if other is not None), default=jumps))
 
 
@@ -448,11 +448,11 @@ def _rise_z(curves: Curves, val: _Series, rise: float) -> float | None:
     """Return how many standard errors the rise is."""
     rows = curves.val_rows
     if rows is None or rows.shape[0] != len(curves.epoch) or rows.shape[1] < 4:
-        return _rise_z_of_curve(val, rise)
+        return _rise_z_of_curve(curves, val, rise)
     known = np.isin(curves.epoch, val.epoch) & np.isfinite(rows).all(axis=1)
     table = rows[known].astype(np.float64)
     if len(table) < MIN_EPOCHS:
-        return _rise_z_of_curve(val, rise)
+        return _rise_z_of_curve(curves, val, rise)
     last = table[-LAST:].mean(axis=0)
     rises = []
     for chosen in _halves(table.shape[1]):
@@ -463,7 +463,7 @@ def _rise_z(curves: Curves, val: _Series, rise: float) -> float | None:
     part = math.sqrt(min(len(paired) / curves.n_val, 1.0)) if curves.n_val else 1.0
     se = part * float(paired.std(ddof=1)) / math.sqrt(len(paired))
     luck = part * (float(paired.mean()) - float(np.mean(rises)))
-    return (rise - luck) / se if se > 0 else 0.0
+    return _in_errors(rise - luck, se)
 
 
 def _halves(n: int) -> list[np.ndarray[tuple[int], np.dtype[np.bool_]]]:
@@ -473,9 +473,19 @@ def _halves(n: int) -> list[np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     return list(itertools.chain.from_iterable((cut, ~cut) for cut in cuts))
 
 
-def _rise_z_of_curve(val: _Series, rise: float) -> float | None:
+def _rise_z_of_curve(curves: Curves, val: _Series, rise: float) -> float | None:
     """Compare the rise with what an epoch differs from its neighbours by: all that is known without the rows."""
     if len(val.loss) < MIN_EPOCHS + 2:
         return None
     noise = float(np.sqrt(np.mean(np.diff(val.loss[1:], 2) ** 2) / 6))
-    return rise / noise if noise > 0 else (math.inf if rise > 0 else 0.0)
+    if curves.rounded:
+        steps = np.abs(np.diff(val.loss))
+        noise = max(noise, float(steps[steps > 0].min(initial=math.inf)) if (steps > 0).any() else 0.0)
+    return _in_errors(rise, noise)
+
+
+def _in_errors(difference: float, error: float) -> float:
+    """Return a difference in standard errors, of which a million are as good as certain."""
+    if error <= 0:
+        return SURE if difference > 0 else 0.0
+    return min(difference / error, SURE)

@@ -9,7 +9,7 @@ import numpy as np
 
 from planefold.core.records import counted
 from planefold.doctor import verdicts
-from planefold.doctor.bare import MIN_POINTS, end_of, in_units, jitter, line, promised_gain, unit_of
+from planefold.doctor.bare import MIN_POINTS, end_of, in_units, jitter, line, promised_gain, rate_of, unit_of
 from planefold.doctor.case import Curve, Curves
 from planefold.doctor.check import NotApplicableError
 from planefold.doctor.finding import Action, Finding
@@ -37,17 +37,17 @@ def judge(curves: Curves) -> dict[str, Finding]:
     later = curves.epoch > 0
     epoch, values = curves.epoch[later], loss[later]
     if np.isinf(values).any():
-        return {"LC901": verdicts.broken(float(epoch[np.isinf(values)][0]))}
+        return {"LC901": verdicts.broken(float(epoch[np.isinf(values)][0]), rate_of(curves))}
     known = np.isfinite(values)
     if known.sum() < MIN_POINTS:
         raise NotApplicableError(f"{counted(int(known.sum()), 'epoch')} with a loss; a verdict needs {MIN_POINTS}")
     name = "validation" if train is None else "training"
     values = values[known]
-    found = _first(epoch[known], in_units(values, unit_of(values)), name)
+    found = _first(epoch[known], in_units(values, unit_of(values)), name, rate_of(curves))
     return {} if found is None else {found.code: found}
 
 
-def _first(epoch: Curve, values: Curve, name: str) -> Finding | None:
+def _first(epoch: Curve, values: Curve, name: str, rate: float | None) -> Finding | None:
     first, lowest, end = float(values[0]), float(values.min()), end_of(values)
     span, level = max(first - lowest, 1e-12), max(abs(first), 1e-12)
     worse = (end - first) / level
@@ -55,7 +55,7 @@ def _first(epoch: Curve, values: Curve, name: str) -> Finding | None:
     if worse > WORSE and name == "training":
         what = f"the training loss ends {worse:.0%} above where it began"
         why = "The steps were so long that each made things worse."
-        return verdicts.told("LC901", what, why, verdicts.SLOWER, {"rise": worse}, 0.9, sure=True)
+        return verdicts.told("LC901", what, why, verdicts.slower(rate), {"rise": worse}, 0.9, sure=True)
     risen = _risen(epoch, values, max(span, FLAT * level)) if name == "validation" else None
     if risen is not None:
         return risen
@@ -64,15 +64,15 @@ def _first(epoch: Curve, values: Curve, name: str) -> Finding | None:
         why = "Steps that are too long leap over the minimum again and again."
         evidence = {"noise": noise, "turns": turns}
         sure = name == "training"
-        return verdicts.told("LC701", what, why, verdicts.CALMER, evidence, 0.65 if sure else 0.4, sure=sure)
+        return verdicts.told("LC701", what, why, verdicts.calmer(rate), evidence, 0.65 if sure else 0.4, sure=sure)
     if name == "validation":
-        return _improving(epoch, values, span, name)
+        return _improving(epoch, values, span, name, rate)
     fall = (first - end) / level
     if fall < FLAT:
         what = f"the training loss fell by {max(fall, 0):.1%} in all"
         why = "Either the inputs say little about the target, or the training could not find it."
-        return verdicts.told("LC201", what, why, verdicts.HARDLY, {"fall": fall}, 0.9, sure=False)
-    return _improving(epoch, values, span, name)
+        return verdicts.told("LC201", what, why, verdicts.bolder(rate), {"fall": fall}, 0.9, sure=False)
+    return _improving(epoch, values, span, name, rate)
 
 
 def _jumps(values: Curve, span: float, level: float) -> tuple[float, float]:
@@ -89,8 +89,10 @@ def _risen(epoch: Curve, values: Curve, span: float) -> Finding | None:
     noise = jitter(values) * 3 / span
     if rise < max(RISE, noise) or turning > 0.9 * len(values):
         return None
-    what = f"it may be that the network learned the training rows by heart after epoch {epoch[turning]:g}: from there " \
+    what = (
+        f"it may be that the network learned the training rows by heart after epoch {epoch[turning]:g}: from there "
         f"on the validation loss rose by {rise:.0%} of its range"
+    )
     why = "Only the training loss, which is not there, could tell this from steps that are too long."
     advice = (
         Action(words="keep the weights of the best epoch", parameters={"early_stopping": True, "restore_best": True}),
@@ -99,7 +101,7 @@ def _risen(epoch: Curve, values: Curve, span: float) -> Finding | None:
     return verdicts.told("LC101", what, why, advice, evidence, 0.75, sure=False)
 
 
-def _improving(epoch: Curve, values: Curve, span: float, name: str) -> Finding | None:
+def _improving(epoch: Curve, values: Curve, span: float, name: str, rate: float | None) -> Finding | None:
     gain = promised_gain(values) / span
     slope, error = line(values[-max(len(values) // 3, 4) :])
     if gain < GAIN or -slope < TREND * error:
@@ -107,4 +109,4 @@ def _improving(epoch: Curve, values: Curve, span: float, name: str) -> Finding |
     what = f"the {name} loss was still falling at the end"
     why = "The training may have ended before it was done."
     evidence = {"promised_gain": gain, "epochs": float(epoch[-1])}
-    return verdicts.told("LC301", what, why, verdicts.longer(float(epoch[-1])), evidence, 0.6, sure=False)
+    return verdicts.told("LC301", what, why, verdicts.longer(float(epoch[-1]), rate), evidence, 0.6, sure=False)

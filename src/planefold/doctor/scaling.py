@@ -26,7 +26,9 @@ def check_inputs(case: Case) -> Finding | None:
     Notes
     -----
     **Rule**: among the numeric inputs the largest robust deviation is more than 25 times the smallest, or above 16, or
-    a median lies more than 16 deviations from zero. Inputs of two values (one-hot) do not count.
+    a median lies more than 16 deviations from zero. Inputs of two values (one-hot) do not count. Of columns that a
+    transformer has prepared only the largest deviation counts: pieces of a column that hardly ever differ from 0 or 1
+    are as they should be.
 
     **Fires on**: a salary in dollars beside an age in years, as they are; a year such as 2024.
 
@@ -38,18 +40,21 @@ def check_inputs(case: Case) -> Finding | None:
     facts = run_of(case).facts
     if "input_scale_ratio" not in facts:
         raise NotApplicableError("the scales of the inputs are not known")
-    if case.settings.get("batch_norm"):
+    prepared = case.settings.get("preprocess")
+    if case.settings.get("batch_norm") or prepared == "auto":
         return None
     ratio, largest, offset = (
         float(facts.get(name) or 0.0) for name in ("input_scale_ratio", "input_scale", "input_offset")
     )
-    strengths = {
-        f"the columns' scales are up to {ratio:.3g} times apart": ratio / RATIO,
-        f"a column has a deviation of {largest:.3g}": largest / LARGEST,
-        f"a column lies {offset:.3g} deviations from zero": offset / OFFSET,
-    }
+    strengths = {f"a column has a deviation of {largest:.3g}": (largest / LARGEST, "input_scale_column")}
+    if prepared is None:
+        strengths |= {
+            f"the columns' scales are up to {ratio:.3g} times apart": (ratio / RATIO, "input_scale_column"),
+            f"a column lies {offset:.3g} deviations from zero": (offset / OFFSET, "input_offset_column"),
+        }
     what = max(strengths, key=strengths.__getitem__)
-    if strengths[what] < 1:
+    strength, column = strengths[what]
+    if strength < 1:
         return None
     return Finding(
         severity="warning",
@@ -57,7 +62,8 @@ def check_inputs(case: Case) -> Finding | None:
         why="One learning rate serves all columns: the largest rules the steps, and the others are hardly heard.",
         advice=_scale(case, "standardised columns"),
         evidence={"scale_ratio": ratio, "scale": largest, "offset": offset},
-        confidence=confidence("DA301", strengths[what]),
+        confidence=confidence("DA301", strength),
+        where=f"input {int(facts[column]) + 1}" if column in facts else "",
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planefold.doctor import one_curve, verdicts
-from planefold.doctor.bare import Pair, end_of, pair_of, promised_gain, statistics
+from planefold.doctor.bare import Pair, end_of, pair_of, promised_gain, rate_of, statistics
 from planefold.doctor.case import Curves
 from planefold.doctor.check import NotApplicableError
 from planefold.doctor.finding import Finding
@@ -88,18 +88,19 @@ def judge_bare(curves: Curves) -> BareVerdict:
     except NotApplicableError as why:
         return _of_one(curves, str(why))
     if pair.broken:
-        found = verdicts.broken(pair.broken_epoch)
+        found = verdicts.broken(pair.broken_epoch, rate_of(curves))
         return BareVerdict(
             verdict="LC901", probabilities={"LC901": 1.0}, findings={"LC901": found}, not_applicable=_beyond()
         )
     figures = statistics(pair)
-    probabilities = sheet_of(figures, pair.of_scores).probabilities(figures)
+    name = sheet_name(figures, pair.of_scores)
+    probabilities = _sheets()[name].probabilities(figures)
     verdict = max(probabilities, key=probabilities.__getitem__)
     numbers = _numbers(pair)
     return BareVerdict(
         verdict=verdict,
         probabilities=probabilities,
-        findings=_findings(pair, probabilities, numbers),
+        findings=_findings(probabilities, numbers, rate_of(curves), load()["sheets"][name]["alarm"]),
         not_applicable=_beyond(),
         numbers=numbers,
     )
@@ -107,16 +108,14 @@ def judge_bare(curves: Curves) -> BareVerdict:
 
 def _of_one(curves: Curves, why: str) -> BareVerdict:
     """Judge by rules when one of the curves is missing; say why not when both are too short."""
-    train, val = curves.train_loss, curves.val_loss
-    if train is not None and val is not None:
-        found: dict[str, Finding] = {}
-    else:
+    found: dict[str, Finding] = {}
+    if curves.train_loss is None or curves.val_loss is None:
         try:
             found = one_curve.judge(curves)
+            why += "" if found else "; nothing is wrong with the other curve alone"
         except NotApplicableError as shorter:
-            found, why = {}, str(shorter)
-    alone = "" if found or train is not None and val is not None else "; nothing is wrong with the other curve alone"
-    silent = {code: why + alone for code in verdicts.CODES if code not in found}
+            why = str(shorter)
+    silent = {code: why for code in verdicts.CODES if code not in found}
     return BareVerdict(verdict=next(iter(found), UNKNOWN), findings=found, not_applicable=silent | _beyond())
 
 
@@ -124,15 +123,16 @@ def _beyond() -> dict[str, str]:
     return dict.fromkeys(("LC102", "LC203", "LC401", "LC402", "LC902"), _BEYOND)
 
 
-def _findings(pair: Pair, probabilities: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, Finding]:
+def _findings(
+    probabilities: Mapping[str, float], numbers: Mapping[str, float], rate: float | None, alarm: Mapping[str, float]
+) -> dict[str, Finding]:
     """Tell the most probable thing that is wrong: as a warning only when something is, by all odds."""
     sick = {code: p for code, p in probabilities.items() if code != GOOD}
     code = max(sick, key=sick.__getitem__)
     if sick[code] < MENTIONED:
         return {}
-    thresholds = load()["alarm"]
-    sure = sick[code] >= thresholds["finding"] and 1 - probabilities[GOOD] >= thresholds["anything"]
-    return {code: verdicts.finding(code, pair, numbers, confidence=sick[code], sure=sure)}
+    sure = sick[code] >= alarm["finding"] and 1 - probabilities[GOOD] >= alarm["anything"]
+    return {code: verdicts.finding(code, numbers, rate, confidence=sick[code], sure=sure)}
 
 
 def _numbers(pair: Pair) -> dict[str, float]:
@@ -183,11 +183,6 @@ class Sheet:
         logits = self.weights @ np.clip(row, -FARTHEST, FARTHEST) + self.bias
         shares = np.exp(logits - logits.max())
         return dict(zip(self.verdicts, (shares / shares.sum()).tolist(), strict=True))
-
-
-def sheet_of(figures: Mapping[str, float], scores_alone: bool) -> Sheet:
-    """Return the sheet for these statistics."""
-    return _sheets()[sheet_name(figures, scores_alone)]
 
 
 @functools.cache

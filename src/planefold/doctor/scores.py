@@ -26,7 +26,8 @@ CHANCE = 0.002  # of an error of the calibration as large
 CALIBRATION_TOLD, CALIBRATION_MATTERS = 0.025, 0.06  # of classes: mean distance beyond that by chance
 LINE_TOLD, LINE_MATTERS = 0.02, 0.08  # of numbers: share of the squared error
 WEAKER, WORSE_BY = 1.4, 0.08  # of a segment: ratio of the errors, and difference of the shares of wrong rows
-EARLY, FEWEST_EPOCHS, LOSS_FELL, AT_THE_TOP = 0.1, 20, 0.08, 0.995
+EARLY, FEWEST_EPOCHS, LOSS_FELL, LEARNED, AT_THE_TOP = 0.1, 20, 0.08, 0.1, 0.995
+ENOUGH_ROWS, MOST_NOISE = 100, 0.02
 UNSTABLE, FEWEST_MEMBER_ROWS = 0.6, 30
 
 
@@ -86,7 +87,7 @@ def check_no_better_than_linear(case: Case) -> Finding | None:
     """
     scores = _scores(case)
     found, reach = _compared(scores, "linear"), _reach(scores)
-    worse, most_gain = found.difference / reach, (1.96 * found.se - found.difference) / reach
+    worse, most_gain = found.difference / reach, max(1.96 * found.se - found.difference, 0.0) / reach
     nothing_learned = "trivial" in scores.comparisons and scores.comparisons["trivial"].z > -SURE
     if worse > LINEAR_IS_BETTER and found.z > SURE:
         severity = "warning" if worse > TREES_MATTER else "info"
@@ -103,8 +104,7 @@ def check_no_better_than_linear(case: Case) -> Finding | None:
         why="A linear model is quicker, and can be read by everybody.",
         advice=(
             *_change(case, "skip", "linear", "start from the linear solution and learn what it misses"),
-            *_change(case, "hidden_layer_sizes", (), "the linear model itself"),
-            Action(words="columns that say more, or products of columns that belong together"),
+            Action(words="the linear model itself, which hidden_layer_sizes=() is; or columns that say more"),
         ),
         evidence={"worse": worse, "z": found.z, "loss": scores.loss, "linear_loss": found.other},
         confidence=confidence("SC102", strength),
@@ -236,7 +236,7 @@ def check_weak_segment(case: Case) -> Finding | None:
     Notes
     -----
     **Rule**: at least 25 held-out rows and at most 60 %; their errors are larger than those of the others (ranks,
-    corrected for the number of segments that were looked at, 1 % false ones); the share of wrong rows is 1.4 times as
+    corrected for the number of segments that were looked at, 0.2 % false ones); the share of wrong rows is 1.4 times as
     large and 0.08 higher, or the root mean squared error 1.4 times as large. A warning where trees are better there
     (paired z > 2.5 and 10 % of the learnable range), for information where the rows may simply be harder.
 
@@ -296,13 +296,15 @@ def check_early_best(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: at least 20 epochs; the score (accuracy, R^2) of the first tenth of them is not exceeded by a standard
-    error afterwards, while the validation loss fell by 8 % of the learnable range. Information only.
+    **Rule**: at least 20 epochs and 100 held-out rows; the score (accuracy, R^2) of their first tenth is not
+    exceeded by a standard error (0.02 at most) afterwards, while the validation loss fell by 8 % of the learnable
+    range. Information only.
 
     **Fires on**: classes that are found at once, while the probabilities are still being worked out; a score that
     always says the most frequent class.
 
-    **Silent on**: losses that rise or stand still (LC101, LC401, LC402 tell of them), and scores that are perfect.
+    **Silent on**: losses that rise or stand still (LC101, LC401, LC402 tell of them), runs that learned next to nothing
+    (LC201), and scores that are perfect.
 
     **Limits**: about the score that was recorded; another one may still have improved.
     """
@@ -313,18 +315,20 @@ def check_early_best(case: Case) -> Finding | None:
     epoch, score, loss = curves.epoch[known], curves.val_score[known], curves.val_loss[known]
     if len(epoch) < FEWEST_EPOCHS:
         raise NotApplicableError(f"at least {FEWEST_EPOCHS} epochs are needed")
-    if not curves.n_val:
-        raise NotApplicableError("the number of held-out rows is not known")
+    if (curves.n_val or 0) < ENOUGH_ROWS:
+        raise NotApplicableError(f"at least {ENOUGH_ROWS} held-out rows are needed for a score to be known well enough")
+    assert curves.n_val is not None
     n_early = max(int(EARLY * len(epoch)), 2)
     # The middle of three neighbours: one lucky epoch sets no record.
     smooth = np.median(np.stack([score[:-2], score[1:-1], score[2:]]), axis=0)
     early = float(smooth[:n_early].max())
     later = float(smooth[n_early:].max())
-    noise = math.sqrt(max(early * (1 - early), 0.01) / curves.n_val)
+    noise = min(math.sqrt(max(early * (1 - early), 0.01) / curves.n_val), MOST_NOISE)
     trivial = curves.trivial_val_loss or curves.trivial_loss or float(loss.max())
     reach = max(trivial - float(loss.min()), 1e-12)
     fell = (float(loss[:n_early].min()) - float(loss[n_early:].min())) / reach
-    if early >= AT_THE_TOP or later > early + noise or fell < LOSS_FELL:
+    learned = reach >= LEARNED * abs(trivial)
+    if not learned or early >= AT_THE_TOP or later > early + noise or fell < LOSS_FELL:
         return None
     return Finding(
         severity="info",

@@ -29,7 +29,7 @@ MOST_IN_SEGMENT = 0.6  # of the rows: the rest must be the rule, not the excepti
 MOST_SEGMENTS = 3
 MOST_SINGLE = 240  # slices by one column
 MOST_SEGMENT_ROWS = 5_000
-FALSE_SEGMENTS = 0.01  # share of the segments found that may be chance (Benjamini and Hochberg)
+FALSE_SEGMENTS = 0.002  # share of the segments found that may be chance (Benjamini and Hochberg)
 MOST_CATEGORIES = 12
 N_PARTS = 4  # of a column of numbers
 
@@ -229,12 +229,12 @@ def measure_scores(
     if task not in TASKS:
         raise unknown_choice("task", task, TASKS)
     truth, predicted = np.asarray(y_true), np.asarray(y_pred)
+    if not truth.size:
+        raise DataError("y_true has no rows", hint="scores are measured on rows that were held out")
     if task in ("regression", "binary", "multiclass"):
         truth, predicted = truth.reshape(len(truth), -1)[:, 0], predicted.reshape(len(predicted), -1)[:, 0]
     if truth.shape != predicted.shape:
         raise DataError(f"y_pred has shape {predicted.shape}", details=f"y_true has {truth.shape}")
-    if not len(truth):
-        raise DataError("y_true has no rows", hint="scores are measured on rows that were held out")
     if task in ("regression", "multioutput"):
         truth, predicted = np.asarray(truth, dtype=float), np.asarray(predicted, dtype=float)
     shares = _shares(proba, truth, predicted, classes, task)

@@ -12,6 +12,7 @@ from planefold.doctor.confidence import confidence
 from planefold.doctor.figures import (
     TINY,
     at_start,
+    dead_units,
     fresh_start,
     has_diverged,
     layer,
@@ -39,7 +40,7 @@ NOTHING = 0.1  # share of what can be learned
 @check(
     "GR102",
     "first loss too high",
-    silences=("GR101", "GR201", "GR202", "GR301", "GR302", "GR401", "GR402", *NO_LEARNING, "LC701", "LC901"),
+    silences=("GR101", "GR201", "GR202", "GR301", "GR302", "GR401", *NO_LEARNING, "LC701", "LC901"),
     source="Karpathy, A Recipe for Training Neural Networks, 2019: verify the loss at the start",
 )
 def check_first_loss(case: Case) -> Finding | None:
@@ -58,7 +59,7 @@ def check_first_loss(case: Case) -> Finding | None:
     **Silent on**: rare classes: the bar is the loss of *equal* probabilities, not of the classes' shares; a bad start
     that is made up for.
 
-    **Limits**: not for counts (``loss="poisson"``), where a healthy start may be far off.
+    **Limits**: not for counts (``loss="poisson"``) and batch normalisation, where a healthy start may be far off.
     """
     run = run_of(case)
     first, known = _first_loss(run), _ignorance(case, run)
@@ -97,6 +98,8 @@ def _ignorance(case: Case, run: Run) -> float:
     """Return the loss of a network that knows nothing: equal probabilities, or the mean."""
     if "poisson" in run.objective:
         raise NotApplicableError("counts have no usual first loss")
+    if case.settings.get("batch_norm"):
+        raise NotApplicableError("before the first epoch batch normalisation knows nothing of the rows")
     counts = run.facts.get("class_counts", ())
     trivial = max(trivial_loss(case), run.trivial_val_loss or 0.0)
     if counts:
@@ -109,7 +112,7 @@ def _ignorance(case: Case, run: Run) -> float:
 @check(
     "GR401",
     "dead units",
-    silences=("GR202", "GR301", *NO_LEARNING, "LC401"),
+    silences=("GR202", *NO_LEARNING, "LC401"),
     source="Lu et al., Dying ReLU and Initialization, 2019; keras issue 7057",
 )
 def check_dead_units(case: Case) -> Finding | None:
@@ -118,7 +121,8 @@ def check_dead_units(case: Case) -> Finding | None:
     Notes
     -----
     **Rule**: more than half of a layer's units are zero on all of the probe's rows (up to 256), and less than 10 % of
-    what can be learned was, or the share grew by more than 0.3 during the training, or it is above 0.95.
+    what can be learned was, or the share grew by more than 0.3 during the training and less than 90 % was, or it is
+    above 0.95. Weights that were put back count, not the last ones.
 
     **Fires on**: first biases of -5; a learning rate that throws the biases far below zero.
 
@@ -128,15 +132,13 @@ def check_dead_units(case: Case) -> Finding | None:
     **Limits**: seen on a probe: a unit may answer to a row that is not in it.
     """
     run = run_of(case)
-    dead = through_time(run, "dead_share")
-    if dead.max() <= DEAD:
-        return None
-    place = int(np.argmax(dead[-1]))
-    now, growth = float(dead[-1, place]), float(dead[-1, place] - dead[0, place])
+    before, after = dead_units(run)
+    place = int(np.argmax(after))
+    now, growth = float(after[place]), float(after[place] - before[place])
     if now <= DEAD or _was_shrunk(run, place):
         return None
     share = learned(case)
-    if share >= NOTHING and growth <= DIED and now <= ALL_DEAD:
+    if share >= NOTHING and (share >= 0.9 or growth <= DIED) and now <= ALL_DEAD:
         return None
     died = growth > DIED
     lower, start = scaled_rate(case, 0.1), fresh_start(case)
@@ -162,7 +164,7 @@ def _was_shrunk(run: Run, place: int) -> bool:
 @check(
     "GR402",
     "saturated units",
-    silences=("GR101", "GR201", "GR202", "GR301", "GR302", *NO_LEARNING, "LC701"),
+    silences=("GR101", "GR102", "GR201", "GR202", "GR301", "GR302", *NO_LEARNING, "LC701"),
     source="Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010",
 )
 def check_saturated_units(case: Case) -> Finding | None:
@@ -184,7 +186,8 @@ def check_saturated_units(case: Case) -> Finding | None:
     start = at_start(run, "saturated_share")
     place = int(np.argmax(start))
     share = float(start[place])
-    bar = SATURATED_AT_START if run.epochs[0].saturated_share else SATURATED_SOON
+    at_once = run.epochs[0].epoch == 0 and bool(run.epochs[0].saturated_share) and not run.settings.get("batch_norm")
+    bar = SATURATED_AT_START if at_once else SATURATED_SOON
     if share < bar or (bar == SATURATED_SOON and learned(case) >= NOTHING):
         return None
     return Finding(

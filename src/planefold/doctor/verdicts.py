@@ -29,6 +29,7 @@ CODES = tuple(code for code in TITLES if code.startswith("LC"))
 SOURCE = "a scorecard learned on trainings of known truth"
 
 Numbers = Mapping[str, float]
+Told = tuple[str, str, tuple[Action, ...]]
 
 
 def noise(pair: Pair) -> float:
@@ -42,10 +43,12 @@ def level_noise(values: Curve) -> float:
     return min(jitter(half) / max(abs(float(np.median(half))), 1e-12), 1e3)
 
 
-def finding(code: str, pair: Pair, numbers: Numbers, *, confidence: float, sure: bool) -> Finding:
+def finding(code: str, numbers: Numbers, rate: float | None, *, confidence: float, sure: bool) -> Finding:
     """Write a finding down; what is not sure is for information."""
-    what, why, advice = _WORDS[code](pair, numbers)
-    return told(code, what if sure else f"it may be that {what}", why, advice, numbers, confidence, sure=sure)
+    write, names = _WORDS[code]
+    what, why, advice = write(numbers, rate)
+    evidence = {name: numbers[name] for name in names}
+    return told(code, what if sure else f"it may be that {what}", why, advice, evidence, confidence, sure=sure)
 
 
 def told(
@@ -65,7 +68,7 @@ def told(
     )
 
 
-def broken(epoch: float) -> Finding:
+def broken(epoch: float, rate: float | None) -> Finding:
     """Tell of a loss that became infinite or not a number."""
     return Finding(
         code="LC901",
@@ -73,69 +76,82 @@ def broken(epoch: float) -> Finding:
         severity="error",
         what=f"the loss became infinite or not a number in epoch {epoch:g}",
         why="The steps were so long that each made things worse.",
-        advice=SLOWER,
+        advice=slower(rate),
         evidence={"epoch": epoch},
         source="the log itself",
     )
 
 
-def _parameters(**values: Any) -> dict[str, Any]:
-    return values
+def at_rate(rate: float | None, factor: float) -> dict[str, Any]:
+    """Return the learning rate to try, where the log says which one was used."""
+    return {} if rate is None else {"learning_rate_init": float(f"{factor * rate:.3g}")}
 
 
-SLOWER = (
-    Action(words="a learning rate ten times lower", parameters=_parameters(learning_rate_init=1e-4)),
-    Action(words="scale the inputs, and a numeric target", parameters=_parameters(preprocess="auto")),
-    Action(words="clip the gradient", parameters=_parameters(clip_norm=1.0)),
-)
-CALMER = (
-    Action(words="a learning rate five to ten times lower", parameters=_parameters(learning_rate_init=2e-4)),
-    Action(words="batches of four times the rows"),
-    Action(words="a learning rate that decays", parameters=_parameters(learning_rate="cosine")),
-)
-HARDLY = (
-    Action(words="a learning rate three to ten times higher, if it is low", parameters=_parameters(learning_rate_init=0.01)),
-    Action(words="see whether gradient boosting does better on the same rows; if not, other columns"),
-)
+def slower(rate: float | None) -> tuple[Action, ...]:
+    """Advise what keeps a loss finite."""
+    return (
+        Action(words="a learning rate ten times lower", parameters=at_rate(rate, 0.1)),
+        Action(words="inputs, and a numeric target, on one scale", parameters={"preprocess": "auto"}),
+        Action(words="clip the gradient", parameters={"clip_norm": 1.0}),
+    )
 
 
-def longer(epochs: float) -> tuple[Action, ...]:
+def calmer(rate: float | None) -> tuple[Action, ...]:
+    """Advise what stops a loss from jumping."""
+    return (
+        Action(words="a learning rate five to ten times lower", parameters=at_rate(rate, 0.15)),
+        Action(words="a learning rate that decays", parameters={"learning_rate": "cosine"}),
+        Action(words="batches of four times the rows"),
+    )
+
+
+def bolder(rate: float | None) -> tuple[Action, ...]:
+    """Advise what to try where hardly anything was learned."""
+    return (
+        Action(words="a learning rate three to ten times higher, if it is low", parameters=at_rate(rate, 5.0)),
+        Action(words="see whether gradient boosting does better on the same rows; if not, other columns"),
+    )
+
+
+def longer(epochs: float, rate: float | None) -> tuple[Action, ...]:
     """Advise to go on."""
     return (
-        Action(words="three times the epochs", parameters=_parameters(max_iter=3 * max(int(epochs), 1))),
-        Action(words="a learning rate three times higher"),
+        Action(words="three times the epochs", parameters={"max_iter": 3 * max(int(epochs), 1)}),
+        Action(words="a learning rate three times higher", parameters=at_rate(rate, 3.0)),
     )
 
 
-def _diverged(pair: Pair, numbers: Numbers) -> Any:
+def _diverged(numbers: Numbers, rate: float | None) -> Told:
     rose = -numbers["train_fall"]
-    what = f"the training loss ends {rose:.0%} above where it began" if rose > 0.02 else (
-        f"training made it worse: the validation loss ends {numbers['rise']:.0%} above its lowest value"
+    what = (
+        f"the training loss ends {rose:.0%} above where it began"
+        if rose > 0.02
+        else (f"training made it worse: the validation loss ends {numbers['rise']:.0%} above its lowest value")
     )
-    return what, "The steps were so long that each made things worse.", SLOWER
+    return what, "The steps were so long that each made things worse.", slower(rate)
 
 
-def _oscillating(pair: Pair, numbers: Numbers) -> Any:
+def _oscillating(numbers: Numbers, rate: float | None) -> Told:
     what = f"the loss jumps by {numbers['noise']:.0%} of its level from one epoch to the next"
-    return what, "Steps that are too long leap over the minimum again and again.", CALMER
+    return what, "Steps that are too long leap over the minimum again and again.", calmer(rate)
 
 
-def _hardly(pair: Pair, numbers: Numbers) -> Any:
+def _hardly(numbers: Numbers, rate: float | None) -> Told:
     what = f"the training loss fell by {max(numbers['train_fall'], 0):.0%} in all, and hardly anything was learned"
-    return what, "Either the inputs say little about the target, or the training could not find it.", HARDLY
+    return what, "Either the inputs say little about the target, or the training could not find it.", bolder(rate)
 
 
-def _improving(pair: Pair, numbers: Numbers) -> Any:
+def _improving(numbers: Numbers, rate: float | None) -> Told:
     what = (
         f"the loss was still falling at the end: as many epochs more would remove roughly "
         f"{numbers['promised_gain']:.0%} of it"
         if numbers["promised_gain"] >= 0.01
         else "the loss was still falling at the end"
     )
-    return what, "The training ended before it was done.", longer(numbers["epochs"])
+    return what, "The training ended before it was done.", longer(numbers["epochs"], rate)
 
 
-def _too_small(pair: Pair, numbers: Numbers) -> Any:
+def _too_small(numbers: Numbers, rate: float | None) -> Told:
     what = (
         f"both losses level off after a fall of {max(numbers['train_fall'], 0):.0%}, with {abs(numbers['gap']):.0%} "
         "between them: the network is too small, or held back"
@@ -143,14 +159,14 @@ def _too_small(pair: Pair, numbers: Numbers) -> Any:
     advice = (
         Action(
             words="wider layers, without dropout and penalties",
-            parameters=_parameters(hidden_layer_sizes=(256, 256), alpha=0.0, dropout=0.0),
+            parameters={"hidden_layer_sizes": (256, 256), "alpha": 0.0, "dropout": 0.0},
         ),
         Action(words="see whether gradient boosting does better on the same rows; if not, it is the noise"),
     )
     return what, "A network that cannot follow its own training rows follows no others.", advice
 
 
-def _overfit(pair: Pair, numbers: Numbers) -> Any:
+def _overfit(numbers: Numbers, rate: float | None) -> Told:
     what = (
         f"the validation loss rose {numbers['rise']:.0%} after epoch {numbers['turning_epoch']:g}, "
         "while the training loss fell"
@@ -158,30 +174,30 @@ def _overfit(pair: Pair, numbers: Numbers) -> Any:
     advice = (
         Action(
             words=f"keep the weights of epoch {numbers['turning_epoch']:g}",
-            parameters=_parameters(early_stopping=True, restore_best=True),
+            parameters={"early_stopping": True, "restore_best": True},
         ),
-        Action(words="more rows, or more dropout or weight decay", parameters=_parameters(dropout=0.3)),
+        Action(words="more rows, or more dropout or weight decay", parameters={"dropout": 0.3}),
     )
     return what, "From there on the network learned the training rows by heart.", advice
 
 
-def _gap(pair: Pair, numbers: Numbers) -> Any:
+def _gap(numbers: Numbers, rate: float | None) -> Told:
     what = f"the validation loss stays {numbers['gap']:.0%} above the training loss"
     advice = (
-        Action(words="more dropout or weight decay", parameters=_parameters(dropout=0.3)),
+        Action(words="more dropout or weight decay", parameters={"dropout": 0.3}),
         Action(words="more and more varied training rows"),
         Action(words="see whether both parts come from the same source"),
     )
     return what, "The training rows do not tell the whole story.", advice
 
 
-def _too_few(pair: Pair, numbers: Numbers) -> Any:
+def _too_few(numbers: Numbers, rate: float | None) -> Told:
     what = "the validation loss goes its own way: its rows seem too few to judge by"
     advice = (Action(words="more validation rows, or cross-validation"),)
     return what, "What is measured on few rows is mostly luck, and so is the choice of the best epoch.", advice
 
 
-def _easier(pair: Pair, numbers: Numbers) -> Any:
+def _easier(numbers: Numbers, rate: float | None) -> Told:
     what = f"the validation loss lies below the training loss in {numbers['below']:.0%} of the epochs"
     advice = (
         Action(words="measure the training loss again with dropout off: if the gap closes, nothing is wrong"),
@@ -190,14 +206,15 @@ def _easier(pair: Pair, numbers: Numbers) -> Any:
     return what, "Validation rows that are easier than the rest promise too much.", advice
 
 
-_WORDS: dict[str, Callable[[Pair, Numbers], Any]] = {
-    "LC901": _diverged,
-    "LC701": _oscillating,
-    "LC201": _hardly,
-    "LC301": _improving,
-    "LC202": _too_small,
-    "LC101": _overfit,
-    "LC501": _gap,
-    "LC601": _too_few,
-    "LC602": _easier,
+# What is said of each, and which numbers it rests on.
+_WORDS: dict[str, tuple[Callable[[Numbers, float | None], Told], tuple[str, ...]]] = {
+    "LC901": (_diverged, ("train_fall", "rise")),
+    "LC701": (_oscillating, ("noise",)),
+    "LC201": (_hardly, ("train_fall", "val_fall")),
+    "LC301": (_improving, ("promised_gain", "epochs")),
+    "LC202": (_too_small, ("train_fall", "gap")),
+    "LC101": (_overfit, ("turning_epoch", "rise", "train_fall")),
+    "LC501": (_gap, ("gap",)),
+    "LC601": (_too_few, ("noise", "gap")),
+    "LC602": (_easier, ("below", "gap")),
 }

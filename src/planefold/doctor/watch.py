@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,11 @@ N_TRAIN, N_VAL, N_KEPT = 256, 1024, 512  # rows that are judged; held-out rows w
 FEWEST_TRAIN, FEWEST_VAL = 64, 96  # of a module that is slow for the little that it learns from
 N_TIMED, QUICK = 16, 3e-4  # rows that tell whether a module is slow, and seconds up to which it is not
 N_TRIVIAL = 20_000  # targets behind the trivial loss
-N_FACTS = 1000  # rows behind the scales of the inputs
+N_FACTS = 256  # rows behind the scales of the inputs
 LOOKS, MORE_LOOKS = 3, 6  # steps that are looked at in an epoch, and in the first one
 EPOCHS_A_LOOK = 3  # a look may cost what so many epochs may spend; slower ones see fewer rows
 FEWEST_EPOCHS = 20  # that are counted on where nothing is said
-STEP_COST = 4e-6  # seconds that our hooks take of a step: `python benchmarks/recording_watch.py --hooks`
+STEP_COST = 6e-6  # seconds that our hooks take of a step: `python benchmarks/recording_watch.py --hooks`, 3 to 7 us
 KEPT_LOSSES = 1024  # losses of steps that wait on the device
 
 
@@ -122,13 +121,13 @@ class Watch:
         self.module: nn.Module = getattr(module, "_orig_mod", module)
         self.n_epochs = n_epochs
         self.losses = RowLosses(loss)
-        self.budget = Budget(share=share)
         self.batch_size: int | None = None
-        self._clock: Callable[[], float] = time.perf_counter
         self._train = Rows.read(train, "train")
+        on_cpu = all(p.device.type == "cpu" for p in module.parameters())
+        self.budget = Budget(share=share) if on_cpu else Budget(share=share, clock=time.perf_counter)
         self._val_rows: list[np.ndarray[Any, Any] | None] = [None]
         self._is_told, self._is_interrupted, self._is_due = False, False, True
-        self._pending: list[Tensor] = []  # losses of steps, on the device, and then off it
+        self._pending: list[Tensor] = []  # losses of steps, still on the device
         self._values: list[float] = []
         self._n_steps = 0
         self._weights: Any = None
@@ -144,8 +143,7 @@ class Watch:
         self._hooks = [self._first]
         if isinstance(loss, nn.Module):
             self._hooks.append(loss.register_forward_hook(self._on_loss))
-        self._started = self._clock()
-        self._elapsed = 0.0
+        self._started = time.perf_counter()
 
     # ---------------------------------------------------------------------------------------- during training
 
@@ -159,14 +157,12 @@ class Watch:
 
     def epoch(self) -> None:
         """End an epoch."""
-        now = self._clock()
-        seconds = now - self._started
-        self._elapsed += seconds
+        seconds = time.perf_counter() - self._started
         self._wait()
         with self.budget.spending():
             n_steps = max(self.steps.count, len(self._pending) + len(self._values))
             self.budget.spent += STEP_COST * n_steps
-            loss = self._mean_loss(n_steps)
+            loss = self._mean_loss()
             self._records.append(
                 Epoch(
                     epoch=len(self._records), train_loss=loss, objective=loss, seconds=seconds,
@@ -179,7 +175,7 @@ class Watch:
                 self._look()
             self._weights = self._state()
             self._plan()
-        self._started = self._clock()
+        self._started = time.perf_counter()
 
     def close(self) -> None:
         """Take all hooks off; what was recorded stays."""
@@ -210,7 +206,7 @@ class Watch:
         Call it before other weights are put into the module: if the last epoch was not looked at, it is now. Where the
         weights have changed since its end, it stays without figures.
         """
-        if self._records[-1].epoch and not self._is_looked_at() and self._weights == self._state():
+        if self._last_look < len(self._records) - 1 and self._weights == self._state():
             self._look()
         val_losses = [e.val_loss if e.val_loss is not None else math.nan for e in self._records]
         is_known = np.isfinite(val_losses).any()
@@ -253,9 +249,9 @@ class Watch:
         with undisturbed(self.module):
             self._forward(rows["train"].first(2))  # the first call of all is slow
             few = rows["train"].first(N_TIMED)
-            started = self._clock()
+            started = self.budget.clock()
             self._forward(few)
-            seconds = self._clock() - started
+            seconds = self.budget.clock() - started
         # Forward and back is three times forward.
         affordable = EPOCHS_A_LOOK * self.budget.share * 3 * len(self._train)
         share = affordable / sum(map(len, rows.values()))
@@ -299,17 +295,21 @@ class Watch:
             if self.steps.count == 0:
                 self.steps.expect(-(-len(self._train) // self.batch_size), n_looks=MORE_LOOKS)
         if len(self._records) == 1:
-            self._started = self._clock()
+            self._started = time.perf_counter()
 
     def _on_loss(self, module: nn.Module, args: Any, loss: Any) -> None:
         if self.module.training and not self._is_told and torch.is_grad_enabled() and isinstance(loss, Tensor):
             self._take(loss)
 
     def _take(self, loss: Any) -> None:
-        # Not float(loss): it would wait for the device.
-        self._pending.append(loss.detach() if isinstance(loss, Tensor) else torch.tensor(float(loss)))
-        if len(self._pending) >= KEPT_LOSSES:
-            self._collect()
+        if not isinstance(loss, Tensor):
+            self._values.append(float(loss))
+        elif loss.is_cpu and not loss.dim():
+            self._values.append(loss.item())
+        else:  # no number yet: that would wait for the device
+            self._pending.append(loss.detach())
+            if len(self._pending) >= KEPT_LOSSES:
+                self._collect()
 
     def _collect(self) -> None:
         if self._pending:
@@ -318,21 +318,19 @@ class Watch:
 
     # ---------------------------------------------------------------------------------------- the end of an epoch
 
-    def _mean_loss(self, n_steps: int) -> float:
+    def _mean_loss(self) -> float:
         """Average the losses of an epoch's batches over their rows."""
         self._collect()
-        values = np.array(self._values, dtype=float)
-        self._values.clear()
-        if not len(values):
+        values, self._values = self._values, []
+        if not values:
             return next((e.train_eval for e in reversed(self._records) if e.train_eval is not None), math.nan)
-        counts = np.full(len(values), float(self.batch_size or 1))
-        rest = len(self._train) - counts[:-1].sum()
+        counts = [float(self.batch_size or 1)] * len(values)
+        rest = len(self._train) - sum(counts[:-1])
         if 0 < rest <= counts[-1]:
             counts[-1] = rest  # the last batch is what is left
         if self.losses.is_sum:
-            values = values / counts
-        with np.errstate(all="ignore"):
-            return float((values * counts).sum() / counts.sum())
+            return sum(values) / sum(counts)
+        return sum(value * count for value, count in zip(values, counts, strict=True)) / sum(counts)
 
     def _plan(self) -> None:
         """Decide whether to look at the next epoch: looks are spread evenly over what is planned."""
@@ -341,15 +339,12 @@ class Watch:
         if self.n_epochs == done + 1 or math.isinf(self.budget.share):
             self._is_due = True
         else:
-            left = self.budget.share * self._elapsed / done * planned - self.budget.spent - self._cost
-            last = max(e.epoch for e in self._records if e.train_eval is not None)
+            spent = self.budget.spent
+            left = self.budget.share * (self.budget.elapsed - spent) / done * planned - spent - self._cost
             every = math.ceil((planned - done - 1) * self._cost / left) if left > 0 else math.inf
-            self._is_due = left >= self._cost and done + 1 - last >= every
+            self._is_due = left >= self._cost and done + 1 - self._last_look >= every
         n_steps = self._n_steps or None
         self.steps.expect(n_steps, n_looks=LOOKS if self._is_due else 0)
-
-    def _is_looked_at(self) -> bool:
-        return self._records[-1].train_eval is not None
 
     def _state(self) -> Any:
         """Return what changes whenever the weights do."""
@@ -359,7 +354,7 @@ class Watch:
         """Judge the weights as they are, and write it into the last record."""
         self._wait()
         with self.budget.spending():
-            started = self._clock()
+            started = self.budget.clock()
             figures: dict[str, Any] = {}
             with undisturbed(self.module):
                 units = Activations()
@@ -371,10 +366,11 @@ class Watch:
                     figures |= self._judge(name, rows, self._outputs[name])
             figures |= units.figures()
             figures["weight_norm"] = self.steps.weight_norm()
-            if len(self._records) <= 2:  # units that are equal at the start stay so
+            if len(self._records) == 1:  # units that are equal at the start stay so
                 figures["duplicate_share"] = duplicate_shares(self.module)
             self._records[-1] = dataclasses.replace(self._records[-1], **figures)
-            self._cost = self._clock() - started
+            self._cost = self.budget.clock() - started
+            self._last_look = len(self._records) - 1
 
     def _judge(self, name: str, rows: Rows, outputs: Any) -> dict[str, Any]:
         losses = self.losses(outputs, rows.y).double().cpu().numpy()

@@ -81,6 +81,10 @@ class Budget:
         if self._depth == 0:
             self.spent += self.clock() - self._started
 
+    def needs(self, expected: float = 0.0) -> float:
+        """Return how many seconds must have passed before a measurement of ``expected`` seconds is allowed."""
+        return (self.spent + expected) / self.share if self.share else math.inf if self.spent + expected else 0.0
+
     def allows(self, expected: float = 0.0) -> bool:
         """Tell whether a measurement that takes ``expected`` seconds keeps within the share of the time so far."""
-        return self.spent + expected <= self.share * self.elapsed
+        return self.needs(expected) <= self.elapsed

@@ -76,6 +76,7 @@ class Recorder:
             self.health = Health(net, flat, n_steps, budget.clock) if n_steps else None
             self.sample = Judge(objective, rows, score, N_EVAL)
         self.next_layers = 1  # the epoch in which layers are to be looked at again
+        self.next_question = 0.0
         self.is_watched = False
         self.cost_of_layers = self.cost_of_look = 0.0
 
@@ -95,7 +96,7 @@ class Recorder:
         if self.health is None:
             return ()
         must = number == 1 and self.is_first
-        self.is_watched = must or (number >= self.next_layers and self.budget.allows(self.cost_of_layers))
+        self.is_watched = must or (number >= self.next_layers and self._allows(number, self.cost_of_layers))
         return self.health.steps if self.is_watched else ()
 
     def epoch_ends(self, number: int) -> Figures:
@@ -118,7 +119,18 @@ class Recorder:
     def _may_look(self, number: int) -> bool:
         # While layers are due, the budget is saved up for them, which cost more.
         waits = self.health is not None and number >= self.next_layers
-        return not waits and self.budget.allows(self.cost_of_look)
+        return not waits and self._allows(number, self.cost_of_look)
+
+    def _allows(self, number: int, expected: float) -> bool:
+        """Ask the budget, but not in each epoch: of a small one even the clock takes its share."""
+        if number < self.next_question:
+            return False
+        elapsed, needed = self.budget.elapsed, self.budget.needs(expected)
+        if needed <= elapsed:
+            return True
+        # As many epochs as will pass in the time that is missing, if they go on as they did.
+        self.next_question = number + max(1.0, (needed - elapsed) / max(elapsed, 1e-9) * number)
+        return False
 
     def _keep(self) -> None:
         """Keep the judge's last answer, and once there are many of them what is to be known of them."""

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from planefold.doctor.case import Case
-from planefold.doctor.curves.rules import dropout_of, shrinkage, sizes_of
+from planefold.doctor.curves.rules import SHRUNK, dropout_of, shrinkage, sizes_of
 from planefold.doctor.figures import scaled_rate
 from planefold.doctor.finding import Action
 
 WIDEST, LEAST_WIDTH = 512, 32
 MOST_DROPOUT = 0.6
+STRONG_DROPOUT, NARROW_LAYER = 0.5, 8
+SHORT_STEP, LONG_STEP = 1.5e-4, 0.045  # lengths of a step, as shares of the weights
+ROUGH, LONG_RATE = 0.03, 0.05  # jumps (share of the learnable range) and a learning rate that speak of long steps
 SHRINK_TO = 0.01  # share of the weights in the gradient, where there was less
 
 
@@ -43,7 +46,7 @@ def longer(case: Case, n_epochs: int) -> tuple[Action, ...]:
     )
 
 
-def keep_best(case: Case) -> Action:
+def keep_best() -> Action:
     """Advise to keep the weights of the epoch with the lowest loss on held-out rows."""
     parameters = {"early_stopping": True, "restore_best": True}
     return Action(words="keep the weights of the best epoch", parameters=parameters)
@@ -83,34 +86,19 @@ def _deeper(sizes: tuple[int, ...]) -> dict[str, Any]:
 
 def wake_up(case: Case, jitter_share: float) -> tuple[Action, ...]:
     """Advise what may be in the way of a network that learned nothing, the likeliest first."""
-    settings = case.settings
-    steps = _median_step(case)
-    blocked = dropout_of(settings) >= 0.5 or shrinkage(settings) >= 0.02
-    sizes = sizes_of(settings)
-    too_long = (steps is not None and steps > 0.045) or jitter_share > 0.03
-    too_short = steps is not None and steps < 1.5e-4
-    actions = {
-        "free": larger(settings) if blocked else None,
-        "shorter": slower(case, 0.1),
-        "longer": scaled_rate(case, 10.0),
-        "larger": larger(settings) if sizes and min(sizes) < 8 else None,
-    }
-    if blocked:
-        order = ("free", "longer", "larger")
-    elif too_long:
-        order = ("shorter", "larger")
-    elif too_short:
-        order = ("longer", "larger")
-    elif _rate(settings) >= 0.05:
-        order = ("shorter", "larger")
-    else:
-        order = ("longer", "larger")
-    return tuple(action for name in order if (action := actions[name]) is not None)
+    settings, sizes = case.settings, sizes_of(case.settings)
+    is_held = dropout_of(settings) >= STRONG_DROPOUT or shrinkage(settings) >= SHRUNK
+    rate = slower(case, 0.1) if _steps_are_long(case, jitter_share) else scaled_rate(case, 10.0)
+    wider = larger(settings) if is_held or (sizes and min(sizes) < NARROW_LAYER) else None
+    actions = (wider, rate) if is_held else (rate, wider)
+    return tuple(action for action in actions if action is not None)
 
 
-def _rate(settings: Mapping[str, Any]) -> float:
-    rate = settings.get("learning_rate_init")
-    return float(rate) if isinstance(rate, int | float) else 0.0
+def _steps_are_long(case: Case, jitter_share: float) -> bool:
+    step, rate = _median_step(case), case.settings.get("learning_rate_init")
+    if step is not None:
+        return step > LONG_STEP or (step > SHORT_STEP and jitter_share > ROUGH)
+    return jitter_share > ROUGH or (isinstance(rate, int | float) and rate >= LONG_RATE)
 
 
 def _median_step(case: Case) -> float | None:

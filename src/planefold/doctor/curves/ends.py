@@ -59,7 +59,9 @@ def check_diverged(case: Case) -> Finding | None:
     if is_broken:
         what = f"the loss became {_broken_loss(curves)} in epoch {epoch:.0f}"
     else:
-        what = f"after {measures.n_epochs:.0f} epochs the training loss is {excess:.0%} above always predicting the same"
+        what = (
+            f"after {measures.n_epochs:.0f} epochs the training loss is {excess:.0%} above always predicting the same"
+        )
     return Finding(
         severity="error" if is_broken or not kept else "warning",
         what=what + kept,
@@ -120,10 +122,7 @@ def check_interrupted(case: Case) -> Finding | None:
         severity="info",
         what=f"the training was stopped by hand after {n_epochs} epochs",
         why="It may have gone on improving.",
-        advice=(
-            Action(words="if the loss was still falling, go on from here", parameters={"warm_start": True}),
-            Action(words="fit again"),
-        ),
+        advice=(Action(words="if the loss was still falling: fit again, or warm_start=True to go on from here"),),
         evidence={"epochs": n_epochs},
     )
 
@@ -156,7 +155,9 @@ def check_start_kept(case: Case) -> Finding | None:
         what=f"none of {measures.n_epochs:.0f} epochs was better on the held-out rows than the start, which was kept",
         why="If the start is the linear solution (skip='linear'), these rows show nothing beyond it.",
         advice=(
-            Action(words="more rows, if there are any; otherwise a linear model says as much, and is easier to explain"),
+            Action(
+                words="more rows, if there are any; otherwise a linear model says as much, and is easier to explain"
+            ),
         ),
         evidence={"epochs": measures.n_epochs, "loss": measures.val_loss or 0.0},
         where="epoch 0",
@@ -182,21 +183,21 @@ def check_wasted(case: Case) -> Finding | None:
     stopped = case.curves.stopped_because if case.curves is not None else ""
     if stopped not in ("max_iter", "") or measures.settled_epoch is None:
         return None
-    saved = measures.n_epochs - measures.settled_epoch
-    if measures.settled_epoch >= WASTED * measures.n_epochs or saved < MIN_WASTED:
+    saved = measures.last_epoch - measures.settled_epoch
+    if measures.settled_epoch >= WASTED * measures.last_epoch or saved < MIN_WASTED:
         return None
     if gain_strength(measures, case) >= 1 or overfit_strength(measures) >= 1:
         return None
     enough = max(int(1.2 * measures.settled_epoch), MIN_WASTED)
     return Finding(
         severity="info",
-        what=f"after epoch {measures.settled_epoch:.0f} of {measures.n_epochs:.0f} nothing more was gained",
+        what=f"after epoch {measures.settled_epoch:.0f} of {measures.last_epoch:.0f} nothing more was gained",
         why="The same network would have been ready sooner.",
         advice=(
             Action(words="stop when nothing is gained", parameters={"early_stopping": True, "restore_best": True}),
             Action(words="fewer epochs", parameters={"max_iter": enough}),
         ),
-        evidence={"settled_epoch": measures.settled_epoch, "epochs": measures.n_epochs},
-        confidence=confidence("LC402", WASTED * measures.n_epochs / max(measures.settled_epoch, 1.0)),
+        evidence={"settled_epoch": measures.settled_epoch, "epochs": measures.last_epoch},
+        confidence=confidence("LC402", WASTED * measures.last_epoch / max(measures.settled_epoch, 1.0)),
         where=f"epoch {measures.settled_epoch:.0f}",
     )

@@ -88,10 +88,11 @@ def check_too_small(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule.** The loss of the training rows at the end is more than 15 % of the learnable range, and two standard
+    **Rule.** The lowest loss of the training rows is more than 15 % of the learnable range, and two standard
     errors, above what the reference reaches on rows it has not seen. Without a reference: the training loss stays less
-    than 62 % below the trivial loss, nothing promises a further fall, there is no gap (LC501), and the network has a layer of at most three
-    units, a dropout of 0.4 or more, or a penalty that takes 2 % off the weights per unit of learning rate.
+    than 62 % below the trivial loss, nothing promises a further fall, there is no gap (LC501), and the network has a
+    layer of at most three units, a dropout of 0.4 or more, or a penalty that takes 2 % off the weights per unit of
+    learning rate.
 
     **Fires on** a linear model on rings, where trees do well; ``hidden_layer_sizes=(1,)``; ``alpha`` of 10.
 
@@ -128,9 +129,9 @@ def check_too_small(case: Case) -> Finding | None:
 def _against_reference(case: Case, held: list[str]) -> Finding | None:
     measures, reference = measures_of(case), case.reference
     strength = small_strength(measures, case)
-    if strength < 1 or reference is None or measures.train_loss is None or gain_strength(measures, case) >= 1:
+    if strength < 1 or reference is None or measures.lowest_train is None or gain_strength(measures, case) >= 1:
         return None
-    behind = (measures.train_loss - reference.loss) / (measures.learnable_range or 1.0)
+    behind = (measures.lowest_train - reference.loss) / (measures.learnable_range or 1.0)
     cause = f"; it has {listed(held)}" if held else ""
     return Finding(
         severity="warning",
@@ -138,7 +139,7 @@ def _against_reference(case: Case, held: list[str]) -> Finding | None:
         f"{behind:.0%} of what can be learned{cause}",
         why="The network is too small for these rows, or held back by penalties or dropout.",
         advice=(larger(case.settings),),
-        evidence={"train_loss": measures.train_loss, "reference_loss": reference.loss, "behind_share": behind},
+        evidence={"train_loss": measures.lowest_train, "reference_loss": reference.loss, "behind_share": behind},
         confidence=confidence("LC202", strength),
     )
 

@@ -12,8 +12,8 @@ from planefold.doctor.curves.rules import (
     easier_strength,
     gap_strength,
     measures_of,
+    memorises,
     noise_strength,
-    overfit_strength,
     ratio,
     share,
 )
@@ -27,7 +27,7 @@ LARGEST_FRACTION = 0.4
 @check(
     "LC501",
     "gap",
-    silences=("LC203", "LC402", "LC601"),
+    silences=("LC202", "LC203", "LC402", "LC601"),
     source='Viering and Loog, "The Shape of Learning Curves", 2023',
 )
 def check_gap(case: Case) -> Finding | None:
@@ -54,7 +54,7 @@ def check_gap(case: Case) -> Finding | None:
     if measures.gap is None or measures.gap_se is None:
         raise NotApplicableError("the training loss and the standard errors of the losses are not known")
     strength = gap_strength(measures)
-    if strength < 1 or overfit_strength(measures) >= 1:
+    if strength < 1 or memorises(measures, case):
         return None
     n_train = case.curves.n_train if case.curves is not None else None
     rows = f"{n_train:,} rows" if n_train else "the training rows"
@@ -77,8 +77,8 @@ def _source_of_shift(case: Case) -> str:
     z = ratio(reference.shift_auc - 0.5, reference.shift_se)
     if reference.shift_auc > SHIFT and z > SHIFT_Z:
         return (
-            f"A forest tells the two apart by their columns (area under the curve {reference.shift_auc:.2f}): they come "
-            "from different sources."
+            f"A forest tells the two apart by their columns (area under the curve {reference.shift_auc:.2f}): "
+            "they come from different sources."
         )
     return "By their columns the two cannot be told apart: there are too few rows for this network."
 
@@ -95,8 +95,9 @@ def check_validation_small(case: Case) -> Finding | None:
     Notes
     -----
     **Rule.** The standard error of the validation loss where it is lowest, over the learnable range and divided by one
-    plus the gain that more training promises, is above 7.5 %. It is that of the held-out rows, or what the spread of the
-    training rows' losses makes of so many rows, whichever is larger: a handful of rows underestimates its own spread.
+    plus the gain that more training promises, is above 7.5 %. It is that of the held-out rows, or what the spread of
+    the training rows' losses makes of so many rows, whichever is larger: a handful of rows underestimates its own
+    spread.
 
     **Fires on** a dozen held-out rows. Their curve is smooth, since the same rows are asked in each epoch; it is in the
     wrong place.
@@ -113,7 +114,7 @@ def check_validation_small(case: Case) -> Finding | None:
     measures = measures_of(case, val=True)
     if measures.best_se is None:
         raise NotApplicableError("the standard error of the validation loss is not known")
-    noise, strength = share(measures, "best_se"), noise_strength(measures)
+    noise, strength = share(measures, "best_se"), noise_strength(measures, case)
     if strength < 1:
         return None
     n_val = case.curves.n_val if case.curves is not None else None

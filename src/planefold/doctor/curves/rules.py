@@ -92,17 +92,22 @@ def overfit_strength(measures: Measures) -> float:
     """Tell whether held-out rows are predicted worse again while training rows are predicted better."""
     if measures.turning_epoch is None or measures.rise_z is None or (measures.fall or 0.0) <= 0:
         return 0.0
-    if measures.turning_epoch >= STEEP * measures.n_epochs:
+    if measures.turning_epoch >= STEEP * measures.last_epoch:
         return 0.0
     return min(share(measures, "rise") / RISE, measures.rise_z / RISE_Z)
+
+
+def memorises(measures: Measures, case: Case) -> bool:
+    """Tell whether the weights that were kept are overfitted; where the best ones were put back, that is history."""
+    return overfit_strength(measures) >= 1 and case.curves is not None and case.curves.kept_epoch is None
 
 
 def small_strength(measures: Measures, case: Case) -> float:
     """Tell whether the reference predicts held-out rows better than the network its own training rows."""
     reference = case.reference
-    if reference is None or measures.train_loss is None or measures.running or measures.learnable_range is None:
+    if reference is None or measures.lowest_train is None or measures.running or measures.learnable_range is None:
         return 0.0
-    behind = measures.train_loss - reference.loss
+    behind = measures.lowest_train - reference.loss
     z = ratio(behind, math.hypot(reference.se, measures.train_se or 0.0))
     return min(behind / measures.learnable_range / SMALL, z / SMALL_Z)
 
@@ -112,9 +117,9 @@ def jumps_strength(measures: Measures) -> float:
     return share(measures, "jitter") / JUMPS if measures.n_epochs >= MIN_JUMPS else 0.0
 
 
-def noise_strength(measures: Measures) -> float:
+def noise_strength(measures: Measures, case: Case) -> float:
     """Tell whether the held-out rows are too few to judge by."""
-    if gap_strength(measures) >= 1 or overfit_strength(measures) >= 1:
+    if gap_strength(measures) >= 1 or memorises(measures, case):
         return 0.0  # beyond chance all the same
     return share(measures, "best_se") / NOISE / (1 + share(measures, "promised_gain"))
 
@@ -146,7 +151,7 @@ def strengths(case: Case) -> dict[str, float]:
         "LC201": flat_strength(measures, case),
         "LC101": overfit_strength(measures),
         "LC602": easier_strength(measures, case),
-        "LC601": noise_strength(measures),
+        "LC601": noise_strength(measures, case),
         "LC301": falls,
         "LC202": small,
         "LC202-settings": held_strength(measures, case) if case.reference is None else 0.0,
@@ -171,13 +176,13 @@ def held_back_by(settings: Mapping[str, Any]) -> list[str]:
 def sizes_of(settings: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the hidden layers' sizes, also where one number stands for one layer."""
     sizes = settings.get("hidden_layer_sizes", ())
-    return tuple(int(size) for size in sizes) if hasattr(sizes, "__len__") else (int(sizes),)
+    return (int(sizes),) if isinstance(sizes, int) else tuple(int(size) for size in sizes)
 
 
 def dropout_of(settings: Mapping[str, Any]) -> float:
     """Return the largest share of units that is dropped in a layer."""
-    dropout = settings.get("dropout", 0.0) or 0.0
-    return max((float(p) for p in dropout), default=0.0) if hasattr(dropout, "__len__") else float(dropout)
+    dropout = settings.get("dropout") or 0.0
+    return float(dropout) if isinstance(dropout, int | float) else max((float(p) for p in dropout), default=0.0)
 
 
 def shrinkage(settings: Mapping[str, Any]) -> float:

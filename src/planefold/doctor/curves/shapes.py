@@ -17,6 +17,7 @@ from planefold.doctor.curves.rules import (
     share,
 )
 from planefold.doctor.finding import Action, Finding
+from planefold.doctor.measures import Measures
 
 SCORE_LOST = 0.01  # fall of the accuracy that counts as none
 
@@ -69,7 +70,7 @@ def check_oscillating(case: Case) -> Finding | None:
 @check(
     "LC101",
     "overfit",
-    silences=("LC201", "LC202", "LC203", "LC301", "LC402", "LC501", "LC601", "LC602", "GR202"),
+    silences=("LC202", "LC203", "LC301", "LC402", "LC602", "GR202"),
     source='Prechelt, "Early Stopping - But When?", 1998; Goodfellow et al., "Deep Learning", 7.8',
 )
 def check_overfit(case: Case) -> Finding | None:
@@ -101,39 +102,38 @@ def check_overfit(case: Case) -> Finding | None:
     if measures.rise_z is None or measures.fall is None:
         raise NotApplicableError("too little is known of the losses to tell a rise from noise")
     strength = overfit_strength(measures)
-    if strength < 1 or case.curves is None:
+    if strength < 1:
         return None
-    turn, kept = measures.turning_epoch or 0.0, case.curves.kept_epoch is not None
-    rise = share(measures, "rise")
-    what = (
-        f"the validation loss rose by {rise:.0%} of what can be learned after epoch {turn:.0f} of "
-        f"{measures.n_epochs:.0f} while the training loss fell"
-    )
-    why = "From there on the network learned the training rows by heart."
-    better = regularise(case.settings)
-    if not kept:
-        severity, advice = "warning", (keep_best(case), *better)
-    elif measures.val_skill is None or measures.val_skill >= SKILL:
-        severity = "info"
-        advice = (Action(words="nothing has to be done"), *better)
-    else:
-        severity, advice = "warning", (*better, Action(words="more rows, or other columns"))
-        why += " What was kept is hardly better than always predicting the same."
+    turn, rise = measures.turning_epoch or 0.0, share(measures, "rise")
+    severity, advice, what, why = _what_was_kept(case, measures)
     return Finding(
         severity=severity,
-        what=what + ("; the weights of the best epoch were kept" if kept else ""),
-        why=why,
+        what=f"the validation loss rose by {rise:.0%} of what can be learned after epoch {turn:.0f} of "
+        f"{measures.last_epoch:.0f} while the training loss fell{what}",
+        why=f"From there on the network learned the training rows by heart.{why}",
         advice=advice,
         evidence={
             "turning_epoch": turn,
             "rise": measures.rise or 0.0,
             "rise_share": rise,
-            "z": min(measures.rise_z, 1e6),
+            "z": measures.rise_z,
             "learnable_range": measures.learnable_range or 0.0,
         },
         confidence=confidence("LC101", strength),
         where=f"epoch {turn:.0f}",
     )
+
+
+def _what_was_kept(case: Case, measures: Measures) -> tuple[str, tuple[Action, ...], str, str]:
+    """Return severity, advice, and what to add to what was seen and why: the rise may be history."""
+    better = regularise(case.settings)
+    if case.curves is None or case.curves.kept_epoch is None:
+        return "warning", (keep_best(), *better), "", ""
+    told = "; the weights of the best epoch were kept"
+    if measures.val_skill is None or measures.val_skill >= SKILL:
+        return "info", (Action(words="nothing has to be done"), *better), told, ""
+    useless = " What was kept is hardly better than always predicting the same."
+    return "warning", (*better, Action(words="more rows, or other columns")), told, useless
 
 
 @check("LC102", "over-confident", source='Guo et al., "On Calibration of Modern Neural Networks", 2017')
@@ -164,9 +164,9 @@ def check_over_confident(case: Case) -> Finding | None:
         return None
     return Finding(
         severity="info",
-        what=f"since epoch {measures.turning_epoch:.0f} the loss of the held-out rows rose, but their score did not fall",
+        what=f"since epoch {measures.turning_epoch:.0f} the validation loss rose, but the score did not fall",
         why="The classes are still told apart as well; the probabilities are too sure of themselves.",
-        advice=(keep_best(case), *regularise(case.settings), Action(words="calibrate the probabilities")),
+        advice=(keep_best(), *regularise(case.settings), Action(words="calibrate the probabilities")),
         evidence={"score_fall": measures.score_fall, "rise_share": share(measures, "rise")},
         confidence=confidence("LC102", overfit_strength(measures)),
     )
@@ -212,7 +212,8 @@ def check_still_improving(case: Case) -> Finding | None:
     n_epochs = int(measures.n_epochs)
     return Finding(
         severity="warning",
-        what=f"the loss was still falling: as many epochs again would gain roughly {_rough(gain)} of what can be learned",
+        what="the loss was still falling: as many epochs again would gain roughly "
+        f"{_rough(gain)} of what can be learned",
         why=f"The training ended after {n_epochs} epochs, before it was done.",
         advice=longer(case, n_epochs),
         evidence={"promised_gain": measures.promised_gain, "promised_share": gain, "trend": measures.trend},

@@ -52,19 +52,17 @@ def choose(
     DataError
         If a column that was named is not there, or none has a name that is known.
     """
-    for named in (train, val, epoch):
-        if named is not None and named not in table.columns:
-            raise unknown_column(named, list(table.columns), source)
+    for column in (train, val, epoch):
+        if column is not None and column not in table.columns:
+            raise unknown_column(column, list(table.columns), source)
     meanings = _resolved({name: meaning_of(name) for name in table.columns if _count(table, name)}, table)
     common = Choice(
         epoch=epoch or _first(meanings, "epoch"), step=_first(meanings, "step"), rate=_first(meanings, "rate")
     )
     if train is not None or val is not None:
-        named_columns = replace(
-            common, train=(train,) if train else (), val=(val,) if val else (), **_scores(meanings, table)
-        )
-        return _with_notes([named_columns], meanings)
-    found = [replace(_losses(columns, table, common), name=name) for name, columns in _variants(meanings).items()]
+        named = _scored(replace(common, train=(train,) if train else (), val=(val,) if val else ()), meanings)
+        return _with_notes([named], meanings)
+    found = [replace(_losses(columns, common), name=name) for name, columns in _variants(meanings).items()]
     found = [choice for choice in found if choice.train or choice.val]
     if not found:
         raise _no_curve(table, source)
@@ -119,14 +117,16 @@ def _variants(meanings: Columns) -> dict[str, Columns]:
     if plain and (losses or not suffixes):
         missing = {"train", "val"} - {m.part for m in losses}
         # One of several held-out sets: val_loss/dataloader_idx_0
-        extra = {n: m for n, m in figures.items() if m.suffix and m.part in missing and m.suffix == min(suffixes, default="")}
+        extra = {
+            n: m for n, m in figures.items() if m.suffix and m.part in missing and m.suffix == min(suffixes, default="")
+        }
         return {"": plain | extra}
     return {suffix: {n: m for n, m in figures.items() if m.suffix == suffix} for suffix in suffixes}
 
 
-def _losses(meanings: Columns, table: LogTable, common: Choice) -> Choice:
+def _losses(meanings: Columns, common: Choice) -> Choice:
     """Choose the first figure that both parts have; else what one of them has; else a score turned round."""
-    common = replace(common, **_scores(meanings, table))
+    common = _scored(common, meanings)
     train, val = (_by_figure(meanings, part) for part in ("train", "val"))
     for place in sorted(train):
         if place in val:
@@ -138,9 +138,9 @@ def _losses(meanings: Columns, table: LogTable, common: Choice) -> Choice:
             return replace(common, train=train[place], val=val[other], notes=(note,))
         note = f"{_quoted(val[other])} was left out: it is not the same figure as {_quoted(train[place])}"
         return replace(common, train=train[place], use=FIGURES[place].use, notes=(note,))
-    for losses, part in ((train, "train"), (val, "val")):
-        if losses:
-            return replace(common, **{part: losses[min(losses)]}, use=FIGURES[min(losses)].use)
+    if train or val:
+        place = min(train or val)
+        return replace(common, train=train.get(place, ()), val=val.get(place, ()), use=FIGURES[place].use)
     return _of_scores(common, meanings)
 
 
@@ -173,17 +173,13 @@ def _by_figure(meanings: Columns, part: str) -> dict[int, tuple[str, ...]]:
     return found
 
 
-def _scores(meanings: Columns, table: LogTable) -> dict[str, str]:
+def _scored(choice: Choice, meanings: Columns) -> Choice:
     """Choose the first score that the held-out rows have, and the same one of the training rows."""
-    scores = sorted(
-        (m.rank, name) for name, m in meanings.items() if m.figure and m.figure.use in ("share", "score")
-    )
+    scores = sorted((m.rank, name) for name, m in meanings.items() if m.figure and m.figure.use in ("share", "score"))
     val = next((name for _, name in scores if meanings[name].part == "val"), None)
     place = None if val is None else meanings[val].rank[0]
-    train = next(
-        (n for _, n in scores if meanings[n].part == "train" and place in (None, meanings[n].rank[0])), None
-    )
-    return {key: name for key, name in (("train_score", train), ("val_score", val)) if name is not None}
+    train = next((n for _, n in scores if meanings[n].part == "train" and place in (None, meanings[n].rank[0])), None)
+    return replace(choice, train_score=train, val_score=val)
 
 
 def _with_notes(choices: Sequence[Choice], meanings: Columns) -> list[Choice]:

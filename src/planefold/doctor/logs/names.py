@@ -51,7 +51,8 @@ FIGURES = (
     Figure(words=r"(?:total |overall )?loss(?:es)?(?: total| curve)?|losses", use="loss"),
     Figure(words=r"cost|objective|criterion|elbo loss|energy", use="loss"),
     Figure(words=r"(?:multi |binary |m)?(?:log ?loss|nll|neg log likelihood|negative log likelihood|error entropy)"
-           r"|(?:categorical |sparse categorical |binary )?cross ?entropy|x ?ent|b?ce|deviance|poisson|gamma", use="loss"),
+           r"|(?:categorical |sparse categorical |binary )?cross ?entropy|x ?ent|b?ce|deviance|poisson|gamma",
+           use="loss"),
     Figure(words=r"mse|squared error|l2", use="loss"),
     Figure(words=r"rmse|root squared error", use="loss"),
     Figure(words=r"mae|absolute error|l1|huber|mape|smape|rmsle|quantile|pinball", use="loss"),
@@ -176,7 +177,9 @@ def _place(text: str) -> int | None:
 
 def _figure(words: list[str]) -> tuple[int, int, int] | None:
     """Find the longest run of words that names a figure: its place in the table, and where the run is."""
-    if len(words) > 1 and words[-1] == "loss" and _place(" ".join(words)) is None:  # "nll loss" is one, "box loss" a part of one
+    if (
+        len(words) > 1 and words[-1] == "loss" and _place(" ".join(words)) is None
+    ):  # "nll loss" is one, "box loss" a part of one
         place = _place(" ".join(words[:-1]))
         return (place, 0, len(words)) if place is not None and words[0] != "kl" else (1, len(words) - 1, len(words))
     for length in range(len(words), 0, -1):

@@ -20,6 +20,8 @@ from planefold.engine.run import Run
 
 # Logs by steps are cut into at most so many points, and what is logged by epochs needs at least so many.
 MAX_POINTS, MIN_POINTS = 100, 5
+# A log whose counter falls back more often, as a share of its rows, does not hold runs one below the other.
+MOST_FALLS = 0.3
 
 Mask = NDArray[np.bool_]
 
@@ -92,9 +94,7 @@ def read_log(
         source, written = file.name, tables.read_tables(file)
     else:
         source, written = "the log", _tables_of_history(path)
-    found = [
-        curves for table in written for curves in _curves_of(table, source, train=train, val=val, epoch=epoch)
-    ]
+    found = [curves for table in written for curves in _curves_of(table, source, train=train, val=val, epoch=epoch)]
     if not found:
         raise DataError(f"{source} has no epoch with a loss in it", hint=f"expected {tables.EXPECTED}")
     return _chosen(tuple(found), run, source)
@@ -177,9 +177,11 @@ def _runs(table: LogTable, choice: Choice) -> Iterator[tuple[str, NDArray[np.int
     for label in table.labels.values():
         if 1 < len(set(label)) <= n_rows / 2:
             names = [f"{name} {text}".strip() for name, text in zip(names, label, strict=True)]
-    for name in dict.fromkeys(names):
-        rows = everything[[other == name for other in names]]
-        parts = _restarts(table, choice, rows)
+    groups: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        groups.setdefault(name, []).append(row)
+    for name, rows in groups.items():
+        parts = _restarts(table, choice, everything[rows])
         for i, part in enumerate(parts, start=1):
             yield f"{name} {f'run {i}' if len(parts) > 1 else ''}".strip(), part
 
@@ -189,9 +191,13 @@ def _restarts(table: LogTable, choice: Choice, rows: NDArray[np.intp]) -> list[N
     counter = choice.epoch or choice.step
     if counter is None:
         return [rows]
+    counts = table.columns[counter][rows]
+    falls = np.diff(counts[np.isfinite(counts)]) < 0
+    if not falls.any() or falls.mean() > MOST_FALLS:  # rows that are in no order, or the last epoch first
+        return [rows]
     runs: list[list[int]] = [[]]
     first = last = np.nan
-    for row, at in zip(rows.tolist(), table.columns[counter][rows], strict=True):
+    for row, at in zip(rows.tolist(), counts.tolist(), strict=True):
         if np.isfinite(at):
             if at < last and at <= first and _repeats(table, choice, runs[-1], row):
                 runs.append([])
@@ -239,15 +245,13 @@ def _curves(table: LogTable, choice: Choice, rows: NDArray[np.intp], name: str, 
     broken = {"train_loss": _any(train_broken, place, points), "val_loss": _any(val_broken, place, points)}
     _break_ends(losses, broken)
     epoch, how_counted = _counted_from_one(points.astype(float), losses["train_loss"])
-    scores = {
-        "train_score": at_points(_score(table, choice.train_score, rows)),
-        "val_score": at_points(_score(table, choice.val_score, rows)),
-    }
     measured = [values for values in losses.values() if values is not None]
     return LogCurves(
         epoch=epoch,
-        **losses,
-        **scores,
+        train_loss=losses["train_loss"],
+        val_loss=losses["val_loss"],
+        train_score=at_points(_score(table, choice.train_score, rows)),
+        val_score=at_points(_score(table, choice.val_score, rows)),
         learning_rate=at_points(None if choice.rate is None else table.columns[choice.rate][rows]),
         rounded=_is_rounded(measured),
         source=f"{source}, {name}" if name else source,
@@ -294,15 +298,11 @@ def _places(
     if epoch is not None and np.isfinite(epoch).any():
         whole = np.ceil(np.nan_to_num(epoch, nan=-1.0) - 1e-6)
         tested = None if val is None else np.isfinite(val)
-        if np.all(epoch[np.isfinite(epoch)] % 1 == 0) or train is None:
-            first = -1.0
-        else:
-            first = 0.0  # an epoch of 0.05 belongs to the first
-        n_epochs = len(np.unique(whole[tested] if tested is not None else whole))
+        n_epochs = len(np.unique(whole if tested is None else whole[tested]))
         n_tests = 0 if tested is None else len(np.unique(step[tested]))
         if n_epochs >= MIN_POINTS or n_tests < MIN_POINTS or n_tests <= n_epochs:
-            trained = np.zeros(len(rows), dtype=bool) if train is None else np.isfinite(train)
-            whole[(whole == 0) & trained & (first == 0.0)] = 1
+            if train is not None and (epoch[np.isfinite(epoch)] % 1 != 0).any():
+                whole[(whole == 0) & np.isfinite(train)] = 1  # an epoch of 0.05 belongs to the first
             return whole.astype(np.intp), False, ()
         step = step if choice.step is not None else epoch
     if train is not None and val is not None and not (np.isfinite(train) & np.isfinite(val)).any():

@@ -26,6 +26,7 @@ EXPECTED = (
     "a CSV file with a line of names such as epoch, loss, val_loss; JSON lines with such names; a JSON list or a "
     "history of lists; TensorBoard event files"
 )
+_MOST_COLUMNS = 10_000
 _NOT_A_NUMBER = frozenset(("nan", "+nan", "-nan", "nan(ind)", "-nan(ind)"))
 
 
@@ -67,9 +68,9 @@ def read_tables(path: Path) -> list[LogTable]:
 def tables_of_text(text: str, source: str) -> list[LogTable]:
     """Find out what kind of text it is, by what can be read as what."""
     if text.lstrip()[:1] in ("{", "["):
-        found = _from_json(text, source)
-        if found:
-            return found
+        written = _from_json(text, source)
+        if written:
+            return written
     delimited = _from_delimited(text)
     if delimited is not None and any(_has_figure(name) for name in delimited.columns):
         return [delimited]
@@ -134,6 +135,8 @@ def _from_delimited(text: str) -> LogTable | None:
         return None
     split = _splitter("\n".join(kept))
     names = [name.strip() for name in split(kept[0])]
+    if len(names) > _MOST_COLUMNS:
+        return None
     if len(names) < 2 and meaning_of(names[0]).kind == "unknown":
         return None
     if all(parse_number(name) is not None for name in names):
@@ -190,9 +193,10 @@ def _table_of_rows(names: list[str], rows: Iterable[Sequence[str]]) -> LogTable 
 def _distinct(names: Sequence[str]) -> list[str]:
     """Number the second column of the same name, and the third."""
     found: list[str] = []
+    times: dict[str, int] = {}
     for name in names:
-        times = sum(other == name for other in names[: len(found)])
-        found.append(f"{name} [{times + 1}]" if times else name)
+        times[name] = times.get(name, 0) + 1
+        found.append(name if times[name] == 1 else f"{name} [{times[name]}]")
     return found
 
 
@@ -359,9 +363,11 @@ def _is_number(value: Any) -> bool:
 
 # ------------------------------------------------------------------------------------------------------ printed lines
 
+_LONGEST = 10_000  # letters of a line that a training prints
 _NUMBER = r"[+-]?(?:\d[\d_]*\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|nan|inf)"
 _NAMED = re.compile(
-    rf"['\"]?([A-Za-z][\w@/.-]*(?: (?:loss|acc|accuracy|error|cost))?)['\"]?\s*[:=]\s*({_NUMBER})\b", re.I
+    rf"(?<![\w@/.-])['\"]?([A-Za-z][\w@/.-]{{0,60}}(?: (?:loss|acc|accuracy|error|cost))?)['\"]?\s{{0,9}}[:=]\s*({_NUMBER})\b",
+    re.I,
 )
 _EPOCH = re.compile(r"\bepochs?\s*[:=#\[(]*\s*(\d+(?:\.\d+)?)", re.IGNORECASE)
 
@@ -371,6 +377,8 @@ def _from_printed(text: str) -> LogTable | None:
     rows: list[dict[str, str]] = []
     epoch = ""
     for line in re.split(r"[\n\r]", text):
+        if len(line) > _LONGEST:
+            continue
         named = _EPOCH.search(line)
         epoch = named.group(1) if named else epoch
         row = {name: value for name, value in _NAMED.findall(line) if _speaks(name)}

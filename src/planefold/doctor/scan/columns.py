@@ -20,6 +20,7 @@ FAR_AWAY = 12.0  # robust standard deviations from the median
 LONELY = 4.0  # so many times as far from the median as the farthest of the others
 CHANCE = 1e-4  # that a tail such as this column's has such a gap
 FEW = 0.02  # share of the rows
+SOME = 2000  # rows that tell whether a column has few values
 MOSTLY = 0.9  # of the rows have no value
 
 
@@ -103,9 +104,9 @@ def measure_columns(sheet: Sheet) -> Columns | None:
         ids_left_out=left_out,
         missing=missing,
         outliers=tuple(
-            found
+            wild
             for j, name in enumerate(sheet.names)
-            if sheet.numeric[j] and name not in left_out and (found := find_outliers(name, sheet.values[:, j]))
+            if sheet.numeric[j] and name not in left_out and (wild := find_outliers(name, sheet.values[:, j]))
         ),
     )
 
@@ -178,6 +179,9 @@ def _same_codes(sheet: Sheet) -> dict[int, int]:
     seen: dict[bytes, int] = {}
     found: dict[int, int] = {}
     for j in range(len(sheet.names)):
+        some = sheet.values[:SOME, j]
+        if 2 * len(np.unique(some)) > max(len(some), MIN_ROWS):
+            continue
         codes, n_codes = _by_first_appearance(sheet.values[:, j])
         counts = np.sort(np.bincount(codes))
         # With nearly all values different, or all but a few rows alike, being one to one says nothing.
@@ -220,6 +224,8 @@ def find_outliers(name: str, column: Floats) -> Outliers | None:
     middle, scale = robust.median(present), robust.spread(present)
     with np.errstate(over="ignore"):
         away = np.minimum(np.abs(present / 2 - middle / 2) / (scale / 2), 1e300)
+    if away.max() < FAR_AWAY:
+        return None
     order = np.argsort(-away, kind="stable")
     n_out = _n_beyond_a_gap(away[order], max(1, int(FEW * len(present))))
     if n_out == 0:

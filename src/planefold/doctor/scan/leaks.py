@@ -52,10 +52,11 @@ def measure_leaks(sheet: Sheet, random: np.random.RandomState) -> Leak | None:
     if sheet.target is None or sheet.is_pictures or n_columns < 3:
         return None
     sheet = sheet.train().sample(min(MAX_ROWS, max(500, MAX_CELLS // n_columns)), 0, random)
-    if sheet.n_rows < MIN_ROWS or np.ptp(sheet.target) == 0:
+    target = sheet.train_target
+    if target is None or sheet.n_rows < MIN_ROWS or np.ptp(target) == 0:
         return None
     judge = _of_classes if sheet.is_classes else _of_numbers
-    target = sheet.target if sheet.is_classes else rankdata(sheet.target)
+    target = target if sheet.is_classes else rankdata(target)
     fold = folds(sheet.n_rows, 2, y=target if sheet.is_classes else None, random_state=random)
     told = {name: judge(column, target, fold) for name, column in _columns(sheet)}
     names = sorted(told, key=lambda name: -told[name])
@@ -111,4 +112,4 @@ def _of_numbers(column: Floats, ranks: Floats, fold: npt.NDArray[np.int64]) -> f
         called[fold == number] = tree.fit(column[fold != number, None], ranks[fold != number]).predict(
             column[fold == number, None]
         )
-    return float(max(0.0, 1 - np.mean((called - ranks) ** 2) / np.var(ranks)))
+    return max(0.0, 1 - float(np.mean((called - ranks) ** 2) / np.var(ranks)))

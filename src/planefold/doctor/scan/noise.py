@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -107,7 +109,10 @@ def _wrong_labels(margin: Floats, wrong: Floats) -> tuple[float, float]:
         p = np.clip(p, 1e-9, 1 - 1e-9)
         return float(-np.sum(wrong * np.log(p) + (1 - wrong) * np.log1p(-p)))
 
-    how = {"method": "Nelder-Mead", "options": {"maxiter": 250}}
-    without = min(minimize(misfit, [0.0, 0.0], args=(power,), **how).fun for power in POWERS)
-    found = minimize(misfit, [0.7, 0.0, -1.6], args=(1.0,), **how)
+    without = min(_lowest(misfit, [0.0, 0.0], power).fun for power in POWERS)
+    found = _lowest(misfit, [0.7, 0.0, -1.6], 1.0)
     return float(expit(found.x[2]) / 2), max(0.0, float(2 * (without - found.fun)))
+
+
+def _lowest(misfit: Callable[[Floats, float], float], start: list[float], power: float) -> Any:
+    return minimize(misfit, np.array(start), args=(power,), method="Nelder-Mead", options={"maxiter": 250})

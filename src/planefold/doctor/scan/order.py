@@ -147,4 +147,4 @@ def _is_end(sheet: Sheet) -> bool:
         )
         return max(both[0], back[0]) > 0.9 and distance > 0.4
     below = np.mean(train < np.median(val))
-    return _trend(train) > 0.9 and (below > 0.95 or below < 0.05)
+    return bool(_trend(train) > 0.9 and not 0.05 <= below <= 0.95)

@@ -16,9 +16,9 @@ from planefold.doctor.scan.sheet import Floats, Sheet
 MIN_ROWS = 40  # to learn from: fewer have no 20 neighbours that are near
 MAX_QUERIES = 500  # of either side
 # A neighbour that chance puts so near in one row of a thousand. Where rows do not lie evenly it happens more often:
-# of tables without copies 99 % have less than SOME of such rows.
+# tables without copies have less than SOME of such rows.
 NEAR = 1e-3
-SOME = 0.02
+SOME = 0.01
 LEAST = 0.01  # of the held-out rows have an equal row: fewer do not change a score
 CERTAIN = 1e-7  # chance puts no neighbour so near
 

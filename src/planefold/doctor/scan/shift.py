@@ -11,7 +11,7 @@ from scipy.stats import chi2_contingency, kstwo, rankdata
 from planefold.core.records import Record
 from planefold.doctor.scan.columns import is_id
 from planefold.doctor.scan.forest import unseen_chances
-from planefold.doctor.scan.neighbours import K, chance_of_nearness, nearest, spread_points
+from planefold.doctor.scan.neighbours import K, chance_of_nearness, components, nearest, spread_points
 from planefold.doctor.scan.overlap import MIN_ROWS as ENOUGH_ROWS
 from planefold.doctor.scan.repeats import row_hashes, twins
 from planefold.doctor.scan.sheet import Floats, Sheet
@@ -83,7 +83,7 @@ def measure_shift(sheet: Sheet, random: np.random.RandomState) -> Shift | None:
     sheet = _thinned(_comparable(sheet).sample(MAX_ROWS, MAX_ROWS, random), random)
     if min(sheet.n_val, sheet.n_train) < MIN_ROWS or not sheet.names:
         return None
-    values = sheet.values[:, np.ptp(sheet.values, axis=0) > 0] if sheet.is_pictures else sheet.filled()
+    values = components(sheet.values, sheet.n_train, random) if sheet.is_pictures else sheet.filled()
     side = np.arange(sheet.n_rows) >= sheet.n_train
     auc = _unseen_auc(values, side, random)
     error = np.sqrt((sheet.n_rows + 1) / (12 * sheet.n_train * sheet.n_val) / worth)
@@ -148,9 +148,7 @@ def _worth_of_rows(sheet: Sheet) -> float:
 
 
 def _unseen_auc(values: Floats, side: npt.NDArray[np.bool_], random: np.random.RandomState) -> float:
-    chances = unseen_chances(
-        values, side.astype(np.int64), random, n_trees=N_TREES, min_samples_leaf=5, balanced=True
-    )
+    chances = unseen_chances(values, side.astype(np.int64), random, n_trees=N_TREES, min_samples_leaf=5, balanced=True)
     n_val = int(side.sum())
     return float((rankdata(chances[:, 1])[side].sum() - n_val * (n_val + 1) / 2) / (n_val * (len(side) - n_val)))
 
@@ -198,7 +196,9 @@ def measure_label_shift(sheet: Sheet) -> LabelShift | None:
         return None
     some, others = sheet.target[: sheet.n_train], sheet.target[sheet.n_train :]
     if not sheet.is_classes:
-        distance, p = _numbers_differ(some, others, _worth_of_rows(replace(sheet, values=sheet.target[:, None], numeric=np.array([True]))))
+        distance, p = _numbers_differ(
+            some, others, _worth_of_rows(replace(sheet, values=sheet.target[:, None], numeric=np.array([True])))
+        )
         medians = (("the median", float(np.median(some)), float(np.median(others))),)
         return LabelShift(distance=distance, p=p, shares=medians)
     distance, p = _codes_differ(some, others)

@@ -8,44 +8,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from planefold.data.robust import mean_and_deviation, median, spread
 from planefold.doctor.watching.losses import OF_BINARIES, OF_CLASSES, RowLosses
 from planefold.doctor.watching.rows import Rows
 from planefold.doctor.watching.units import RANGES
+from planefold.engine.facts import scale_of_inputs, scale_of_targets
 from planefold.engine.probes import by_unit
 
-N_COLUMNS = 256  # that are looked at, of wider inputs
+_SCALES = ("input_scale", "input_scale_ratio", "input_offset")
 SUM = 1e-3  # distance from 1 of a row of probabilities
 
 
-def input_facts(rows: Rows, axis: int | None) -> dict[str, float]:
-    """Tell the scales of the inputs.
+def input_facts(rows: Rows, axis: int | None) -> dict[str, Any]:
+    """Tell the scales of the inputs: of the columns, of the channels of images, of the features of sequences.
 
     Parameters
     ----------
     axis : int or None
         Of the features: 1 for the channels of images; None where it is not known.
-
-    Notes
-    -----
-    Columns of one or two values (constants, one-hot columns) have no scale of their own and do not count.
     """
-    scales, offsets = [], []
-    for part in rows.inputs:
-        if not part.is_floating_point() or not part.numel():
-            continue
-        axis = (1 if part.dim() > 3 else -1) if axis is None else axis
-        table = by_unit(part.detach(), axis=axis).double().cpu().numpy()
-        for column in table[:, np.linspace(0, table.shape[1] - 1, min(table.shape[1], N_COLUMNS)).astype(int)].T:
-            column = column[np.isfinite(column)]
-            if len(np.unique(column[:50])) <= 2 and len(np.unique(column)) <= 2:
-                continue
-            scale = spread(column)
-            scales.append(scale)
-            offsets.append(abs(median(column)) / scale)
-    if not scales:
-        return {}
-    return {"input_scale_ratio": max(scales) / min(scales), "input_scale": max(scales), "input_offset": max(offsets)}
+    parts = [part for part in rows.inputs if part.is_floating_point() and part.numel()]
+    tables = [by_unit(part, axis=axis or (1 if part.dim() > 3 else -1)).double().cpu().numpy() for part in parts]
+    found = [facts for facts in (scale_of_inputs(table[np.isfinite(table).all(axis=1)]) for table in tables) if facts]
+    if len(found) == 1:
+        return found[0]
+    # Of several inputs, the widest apart: their columns have no common numbers.
+    return {name: max(facts[name] for facts in found) for name in _SCALES} if found else {}
 
 
 def target_facts(losses: RowLosses, y: Tensor, n_classes: int) -> dict[str, Any]:
@@ -54,10 +41,7 @@ def target_facts(losses: RowLosses, y: Tensor, n_classes: int) -> dict[str, Any]
         return {"class_counts": np.bincount(class_of_targets(y), minlength=n_classes).tolist()}
     if losses.kind in OF_CLASSES or not y.is_floating_point():
         return {}
-    columns = y.detach().double().reshape(len(y), -1).cpu().numpy().T
-    pairs = [mean_and_deviation(column[np.isfinite(column)]) for column in columns]
-    offsets = [abs(mean) / deviation for mean, deviation in pairs if deviation > 0]
-    return {"target_scale": max(deviation for _, deviation in pairs), "target_offset": max(offsets, default=0.0)}
+    return scale_of_targets(y.double().reshape(len(y), -1).cpu().numpy())
 
 
 def output_facts(losses: RowLosses, outputs: Any, y: Tensor, output_kind: str) -> dict[str, float]:

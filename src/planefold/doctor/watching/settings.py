@@ -31,7 +31,7 @@ def settings_of(module: nn.Module, optimizer: torch.optim.Optimizer | None, kind
     """
     settings: dict[str, Any] = {"hidden_layer_sizes": _sizes(module), "batch_norm": _has_norm(module)}
     dropout = _dropout(module)
-    settings["dropout"] = dropout[0] if len(set(dropout)) == 1 else tuple(dropout) if dropout else 0.0
+    settings["dropout"] = dropout[0] if len(set(dropout)) == 1 else dropout if dropout else 0.0
     if kinds:
         settings["activation"] = kinds[0]
     if optimizer is not None:
@@ -52,7 +52,7 @@ def _of_optimizer(group: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _sizes(module: nn.Module) -> tuple[int, ...]:
+def _sizes(module: nn.Module) -> list[int]:
     """Return the number of units, channels or states of each layer but the last."""
     found: list[int] = []
     for part in module.modules():
@@ -62,7 +62,7 @@ def _sizes(module: nn.Module) -> tuple[int, ...]:
             found.append(part.out_channels)
         elif isinstance(part, nn.RNNBase):
             found += [part.hidden_size] * part.num_layers
-    return tuple(found[:-1])
+    return found[:-1]
 
 
 def _dropout(module: nn.Module) -> list[float]:
