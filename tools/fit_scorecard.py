@@ -25,6 +25,7 @@ from sklearn.model_selection import GroupKFold
 
 from planefold.doctor.bare import SCORE_STATISTICS, START_STATISTICS, STATISTICS, pair_of, statistics
 from planefold.doctor.case import Curves
+from planefold.doctor.check import NotApplicableError
 from planefold.doctor.scorecard import FARTHEST, sheet_from
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,8 +148,8 @@ COPIES: tuple[Callable[[Curves, np.random.Generator], Curves], ...] = (_as_it_is
 
 def _turned(curves: Curves) -> Curves:
     """Take the scores for the losses, as of a log without any loss."""
-    assert curves.train_score is not None
-    assert curves.val_score is not None
+    if curves.train_score is None or curves.val_score is None:
+        raise NotApplicableError("there are no scores")
     broken = np.isinf(curves.val_loss)
     return dataclasses.replace(
         curves,
@@ -164,7 +165,10 @@ def tables_of(examples: Iterable[Example], *, scores: bool, random_state: int) -
     for example in examples:
         for table, copy in zip(tables, COPIES, strict=True):
             curves = copy(example.curves, rng)
-            table.append(statistics(pair_of(_turned(curves) if scores else curves)))
+            try:
+                table.append(statistics(pair_of(_turned(curves) if scores else curves)))
+            except NotApplicableError:  # too short, or without scores: left out of the sheet
+                table.append({})
     return [pd.DataFrame(table) for table in tables]
 
 
@@ -274,8 +278,9 @@ def fit(examples: list[Example], *, random_state: int = 0, report: Callable[[str
     sheets, measured = {}, {}
     for name, (scores, chosen) in SHEETS.items():
         tables = tables_of(examples, scores=scores, random_state=random_state)
-        known = tables[0].reindex(columns=list(chosen)).notna().all(axis=1).to_numpy()
-        tables = [table.loc[known, list(chosen)].reset_index(drop=True) for table in tables]
+        tables = [table.reindex(columns=list(chosen)) for table in tables]
+        known = np.all([table.notna().all(axis=1) for table in tables], axis=0)
+        tables = [table[known].reset_index(drop=True) for table in tables]
         strength, right = STRENGTH.get(name, LESS), codes[known]
         found = {split: held_out(tables, right, labels[known], strength) for split, labels in groups.items()}
         unseen = {}

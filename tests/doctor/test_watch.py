@@ -38,6 +38,10 @@ class Functional(nn.Module):
         return self.c(torch.tanh(self.b(functional.relu(self.a(X)))))
 
 
+def number(tensor):
+    return tensor.detach().item()
+
+
 def mlp(*last, n_out=1):
     return nn.Sequential(
         nn.Linear(4, 8),
@@ -173,8 +177,8 @@ def test_losses_and_their_errors_are_those_of_a_plain_evaluation(case):
     run = watch.run()
     net.eval()
     with torch.no_grad():
-        one_by_one = [float(loss()(net(X_val[i : i + 1]), y_val[i : i + 1])) for i in range(33)]
-        train_loss = float(loss()(net(X), y))
+        one_by_one = [number(loss()(net(X_val[i : i + 1]), y_val[i : i + 1])) for i in range(33)]
+        train_loss = number(loss()(net(X), y))
     last = run.epochs[-1]
     assert run.n_epochs == 4
     assert last.train_eval == pytest.approx(train_loss, rel=1e-5)
@@ -217,7 +221,7 @@ def test_gradients_and_steps_are_those_of_the_only_step():
     epoch = run.epochs[1]
     for layer, (a, b) in enumerate(zip(old, new, strict=True)):
         assert epoch.gradient_norm[layer] == pytest.approx(float(b.grad.square().mean().sqrt()), rel=1e-4)
-        assert epoch.update_ratio[layer] == pytest.approx(float((b - a).norm() / a.norm()), rel=1e-4)
+        assert epoch.update_ratio[layer] == pytest.approx(number((b - a).norm() / a.norm()), rel=1e-4)
         assert epoch.weight_norm[layer] == pytest.approx(float(b.detach().square().mean().sqrt()), rel=1e-4)
 
 
@@ -286,7 +290,7 @@ def test_the_loss_of_rows_averages_to_the_loss_of_them_all(name):
     X, y = rows(50)
     net = make().eval()
     run = Watch(net, loss, train=(X, y), val=(X, y), share=EVERYTHING).run()
-    assert run.epochs[0].train_eval == pytest.approx(float(loss(net(X), y)), rel=1e-5)
+    assert run.epochs[0].train_eval == pytest.approx(number(loss(net(X), y)), rel=1e-5)
     assert np.nanmean(run.val_rows[0].astype(float)) == pytest.approx(run.epochs[0].val_loss, rel=2e-3)
 
 
@@ -306,7 +310,7 @@ def test_no_constant_beats_the_trivial_loss(name):
         return value
 
     optimizer.step(closure)
-    assert run.trivial_loss == pytest.approx(float(closure()), rel=1e-4)
+    assert run.trivial_loss == pytest.approx(number(closure()), rel=1e-4)
 
 
 def test_a_sum_over_rows_is_recorded_as_a_mean():
@@ -316,7 +320,7 @@ def test_a_sum_over_rows_is_recorded_as_a_mean():
     run = watch.run()
     assert run.epochs[1].train_loss == pytest.approx(sum(v for _, v in losses) / 60, rel=1e-5)
     net.eval()
-    assert run.epochs[1].train_eval == pytest.approx(float(functional.mse_loss(net(X), y)), rel=1e-5)
+    assert run.epochs[1].train_eval == pytest.approx(number(functional.mse_loss(net(X), y)), rel=1e-5)
 
 
 def test_a_loss_that_couples_rows_is_refused_with_a_reason():
@@ -331,7 +335,7 @@ def test_a_loss_that_cannot_be_vectorised_is_called_row_by_row():
     X, y = table(40)
     net = mlp().eval()
     run = Watch(net, branching, train=(X, y), share=EVERYTHING).run()
-    assert run.epochs[0].train_eval == pytest.approx(float(functional.mse_loss(net(X), y)), rel=1e-5)
+    assert run.epochs[0].train_eval == pytest.approx(number(functional.mse_loss(net(X), y)), rel=1e-5)
 
 
 def test_losses_of_steps_can_be_told_by_hand():
@@ -491,7 +495,7 @@ def test_targets_without_the_outputs_last_axis_are_those_of_one_column():
     X, y = table(40)
     net = mlp().eval()
     run = Watch(net, nn.MSELoss(), train=(X, y[:, 0]), share=EVERYTHING).run()
-    assert run.epochs[0].train_eval == pytest.approx(float(functional.mse_loss(net(X), y)), rel=1e-5)
+    assert run.epochs[0].train_eval == pytest.approx(number(functional.mse_loss(net(X), y)), rel=1e-5)
 
 
 def test_classes_of_the_steps_of_a_sequence_may_come_last():
@@ -500,7 +504,7 @@ def test_classes_of_the_steps_of_a_sequence_may_come_last():
     net = nn.Linear(2, 3)
     run = Watch(net, nn.CrossEntropyLoss(), train=(X, y), val=(X, y), share=EVERYTHING).run()
     assert run.epochs[0].train_eval == pytest.approx(
-        float(functional.cross_entropy(net(X).reshape(-1, 3), y.reshape(-1))), rel=1e-5
+        number(functional.cross_entropy(net(X).reshape(-1, 3), y.reshape(-1))), rel=1e-5
     )
     assert run.trivial_loss < math.log(2) + 0.01
 

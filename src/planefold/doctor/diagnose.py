@@ -205,6 +205,7 @@ def diagnose_case(case: Case) -> Diagnosis:
     found: dict[str, Finding] = {}
     not_applicable: dict[str, str] = {}
     numbers: Mapping[str, float] = {}
+    verdict: str | None = None
     checks = dict(CHECKS)
     if case.curves is not None and case.run is None and case.curves.trivial_loss is None:
         # Two bare curves: rules that need more would guess, a scorecard that was learned on such curves does better.
@@ -212,6 +213,7 @@ def diagnose_case(case: Case) -> Diagnosis:
 
         judged = scorecard.judge_bare(case.curves)
         found, not_applicable, numbers = dict(judged.findings), dict(judged.not_applicable), judged.numbers
+        verdict = judged.title  # the most probable one, though no finding may be sure enough to warn of it
         checks = {code: check for code, check in CHECKS.items() if not code.startswith("LC")}
     elif case.curves is not None:
         from planefold.doctor.measures import measure
@@ -229,7 +231,7 @@ def diagnose_case(case: Case) -> Diagnosis:
     loud, silenced = _silence(found)
     return Diagnosis(
         findings=tuple(sorted(loud.values(), key=lambda finding: finding.severity == "info")),
-        verdict=_verdict(found, not_applicable),
+        verdict=_verdict(found, not_applicable) if verdict is None else verdict,
         numbers=numbers,
         silenced=silenced,
         not_applicable=not_applicable,

@@ -83,7 +83,7 @@ def check_cost_rises(case: Case) -> Finding | None:
         severity="warning" if ends_high else "info",
         what=f"the cost rose in {n_rises} of {len(steps)} iterations over all rows, by {share:.1%} of what it fell",
         why="A step that sees all rows and is short enough lowers the cost: these steps are too long.",
-        advice=more if run.solver == "lbfgs" else (scaled_rate(case, 1 / 3), *more),
+        advice=(scaled_rate(case, 1 / 3), *more) if ends_high and run.solver != "lbfgs" else more,
         evidence={"rises": n_rises, "share": share},
         confidence=confidence("GR101", share / bar),
     )
@@ -153,7 +153,7 @@ def check_rate_too_large(case: Case) -> Finding | None:
 @check(
     "GR202",
     "learning rate too small",
-    silences=(*NO_LEARNING, "LC402"),
+    silences=("GR101", *NO_LEARNING, "LC402"),
     source="Lecture decks: learning rate; Karpathy, CS231n notes: ratio of updates to weights about 1e-3",
 )
 def check_rate_too_small(case: Case) -> Finding | None:
@@ -344,7 +344,7 @@ def usual_start(case: Case) -> bool:
 @check(
     "GR302",
     "exploding gradients",
-    silences=("GR101", "GR201", "GR202", "GR401", "LC201", "LC301", "LC701", "LC901"),
+    silences=("GR101", "GR201", "GR202", "GR203", "GR401", "LC201", "LC301", "LC701", "LC901"),
     source="Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013",
 )
 def check_exploding(case: Case) -> Finding | None:
@@ -392,7 +392,7 @@ def check_exploding(case: Case) -> Finding | None:
 @check(
     "GR501",
     "batch too small",
-    silences=("LC701",),
+    silences=("GR202", "LC301", "LC701", "LC901"),
     source="Bengio, Practical recommendations for gradient-based training of deep architectures, 2012, section 3.1.1",
 )
 def check_batch_too_small(case: Case) -> Finding | None:

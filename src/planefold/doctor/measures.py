@@ -160,7 +160,7 @@ def measured(curves: Curves, reference: Reference | None = None) -> Measures:
 
 def _measure(curves: Curves, reference: Reference | None) -> Measures:
     train, val = _Series.of(curves, "train"), _Series.of(curves, "val")
-    main = train if val is None else val
+    main = _densest(curves, train) if val is None else val
     broken = _broken_epoch(curves)
     if main is None:
         n_epochs = float((curves.epoch > 0).sum())
@@ -207,6 +207,14 @@ class _Series:
             se = se[known] if np.isfinite(se[known]).any() else None
         return cls(epoch=curves.epoch[known], loss=loss[known], se=se)
 
+    @classmethod
+    def running(cls, curves: Curves) -> _Series | None:
+        """Take the loss of the training rows while the weights moved."""
+        if curves.train_loss is None:
+            return None
+        known = np.isfinite(curves.train_loss) & (curves.epoch > 0)
+        return cls(epoch=curves.epoch[known], loss=curves.train_loss[known], se=None) if known.any() else None
+
     def at(self, epoch: float) -> float:
         """Return the loss at an epoch, between its neighbours where it was not measured."""
         return float(np.interp(epoch, self.epoch, self.loss))
@@ -221,6 +229,14 @@ class _Series:
         """Leave out the state before training."""
         after = self.epoch > 0
         return _Series(epoch=self.epoch[after], loss=self.loss[after], se=None if self.se is None else self.se[after])
+
+
+def _densest(curves: Curves, train: _Series | None) -> _Series | None:
+    """Return the loss of the training rows that is known in more epochs."""
+    running = _Series.running(curves)
+    if running is None or (train is not None and len(train.loss) >= len(running.loss)):
+        return train
+    return running
 
 
 def _finite(value: float | None) -> float | None:
@@ -292,10 +308,8 @@ def _lowest(curves: Curves, train: _Series) -> float:
     """Return the lowest loss of the training rows, measured at the end of an epoch or over it."""
     # An uncertain loss, of a few rows of which one is far off, may be low by chance.
     lowest = float(train.loss[np.argmin(train.loss if train.se is None else train.loss + np.nan_to_num(train.se))])
-    running = curves.train_loss
-    if running is None or not np.isfinite(running).any():
-        return lowest
-    return min(lowest, float(np.nanmin(np.where(np.isfinite(running), running, np.nan))))
+    running = _Series.running(curves)
+    return lowest if running is None else min(lowest, float(running.loss.min()))
 
 
 def _last_train(curves: Curves, train: _Series) -> float:
@@ -342,10 +356,9 @@ def _movement(curves: Curves, main: _Series, numbers: Mapping[str, float | None]
     if len(trained.loss) < MIN_EPOCHS:
         return {}
     gain = promised_gain(trained.loss, _rates(curves, trained.epoch))
-    running = curves.train_loss
-    if running is not None and main.loss is not running:
-        known = np.isfinite(running) & (curves.epoch > 0)
-        of_train = promised_gain(running[known], _rates(curves, curves.epoch[known]))
+    running = _Series.running(curves)
+    if running is not None and curves.val_loss is not None:
+        of_train = promised_gain(running.loss, _rates(curves, running.epoch))
         # What the training rows do not promise to learn, the held-out rows will not show.
         gain = gain if math.isnan(of_train) else min(gain, 1.5 * of_train)
     half = max(len(trained.loss) // 2, MIN_EPOCHS)
@@ -380,9 +393,8 @@ def _jitter(curves: Curves, main: _Series, reach: float) -> float | None:
     if curves.val_loss is None or (rise < CALM_RISE and (curves.n_val or 0) >= MANY_ROWS):
         return jumps
     seen = [None if evaluated is None else _jumps(curves, evaluated, first)]
-    if curves.train_loss is not None:
-        known = np.isfinite(curves.train_loss) & (curves.epoch > 0)
-        running = _Series(epoch=curves.epoch[known], loss=curves.train_loss[known], se=None)
+    running = _Series.running(curves)
+    if running is not None:
         seen.append(_jumps(curves, running, first))
     return min(jumps, max((other for other in seen if other is not None), default=jumps))
 
@@ -426,11 +438,9 @@ def _turning(
 def _fall(curves: Curves, train: _Series | None, start: float, stop: float) -> float | None:
     """Return how far the training loss fell, by the curve that says it best."""
     falls = [] if train is None else [train.at(max(start, train.epoch[0])) - train.at(stop)]
-    running = curves.train_loss
-    if running is not None and np.isfinite(running).any():
-        known = np.isfinite(running)
-        epochs, losses = curves.epoch[known], running[known]
-        falls.append(float(np.interp(start, epochs, losses) - np.interp(stop, epochs, losses)))
+    running = _Series.running(curves)
+    if running is not None:
+        falls.append(running.at(start) - running.at(stop))
     return max(falls) if falls else None
 
 

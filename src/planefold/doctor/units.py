@@ -284,7 +284,7 @@ def check_dropout(case: Case) -> Finding | None:
 @check(
     "GR702",
     "penalty too strong",
-    silences=("GR101", "GR201", "GR202", "GR301", "GR302", "GR401", *NO_LEARNING, "LC401"),
+    silences=("GR101", "GR201", "GR202", "GR301", "GR302", "GR401", *NO_LEARNING, "LC101", "LC401", "LC501"),
     source="Krogh and Hertz, A Simple Weight Decay Can Improve Generalization, 1991",
 )
 def check_penalty(case: Case) -> Finding | None:

@@ -21,6 +21,7 @@ JUMPS, MIN_JUMPS = 0.055, 6  # epochs
 SKILL, REFERENCE_SKILL = 0.10, 0.13  # shares of the trivial loss, and of what the reference learned
 SLOW_GAIN = 0.04  # of the trivial loss: learning that has hardly begun
 RISE, RISE_Z = 0.055, 2.0
+STEADY_Z, STEADY_RISE_Z = 3.0, 1.0  # a loss that rises and rises needs less proof from its rows
 STEEP = 0.94  # share of the epochs: a lowest loss after that is no turning point
 GAIN, TREND_Z = 0.045, -1.65
 GAP, GAP_Z = 0.20, 4.0
@@ -94,7 +95,8 @@ def overfit_strength(measures: Measures) -> float:
         return 0.0
     if measures.turning_epoch >= STEEP * measures.last_epoch:
         return 0.0
-    return min(share(measures, "rise") / RISE, measures.rise_z / RISE_Z)
+    needed = STEADY_RISE_Z if (measures.trend or 0.0) > STEADY_Z else RISE_Z
+    return min(share(measures, "rise") / RISE, measures.rise_z / needed)
 
 
 def memorises(measures: Measures, case: Case) -> bool:

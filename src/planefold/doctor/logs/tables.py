@@ -366,7 +366,8 @@ def _is_number(value: Any) -> bool:
 _LONGEST = 10_000  # letters of a line that a training prints
 _NUMBER = r"[+-]?(?:\d[\d_]*\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|nan|inf)"
 _NAMED = re.compile(
-    rf"(?<![\w@/.-])['\"]?([A-Za-z][\w@/.-]{{0,60}}(?: (?:loss|acc|accuracy|error|cost))?)['\"]?\s{{0,9}}[:=]\s*({_NUMBER})\b",
+    r"(?<![\w@/.-])['\"]?([A-Za-z][\w@/.-]{0,60}(?: (?:loss|acc|accuracy|error|cost))?)['\"]?"
+    rf"\s{{0,9}}[:=]\s*({_NUMBER})\b",
     re.I,
 )
 _EPOCH = re.compile(r"\bepochs?\s*[:=#\[(]*\s*(\d+(?:\.\d+)?)", re.IGNORECASE)

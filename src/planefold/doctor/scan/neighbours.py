@@ -27,7 +27,7 @@ def spread_points(sheet: Sheet, random: np.random.RandomState) -> Floats | None:
     """
     if sheet.is_pictures:
         seen = sheet.values[:, np.ptp(sheet.values, axis=0) > 0]
-        return components(seen, sheet.n_train, random) if seen.shape[1] > 1 else None
+        return components(seen, sheet.n_rows, random) if seen.shape[1] > 1 else None
     columns = [sheet.values[:, j] for j in np.flatnonzero(sheet.numeric)]
     if sheet.target is not None and not sheet.classes:
         columns.append(sheet.target)
@@ -53,10 +53,10 @@ def _smeared(column: Floats, random: np.random.RandomState) -> Floats:
     return np.asarray(filled / (np.std(filled) or 1.0))
 
 
-def components(values: Floats, n_train: int, random: np.random.RandomState) -> Floats:
-    """Project rows on the first 50 principal components of those to learn from."""
-    centred = values - values[:n_train].mean(axis=0)
-    some = centred[random.permutation(n_train)[:1000]]
+def components(values: Floats, n_rows: int, random: np.random.RandomState) -> Floats:
+    """Project rows on the first 50 principal components of the first n_rows."""
+    centred = values - values[:n_rows].mean(axis=0)
+    some = centred[random.permutation(n_rows)[:1000]]
     n_parts = min(MAX_PARTS, *some.shape)
     # The eigenvectors of the smaller of the two Gram matrices.
     if some.shape[0] < some.shape[1]:

@@ -83,7 +83,7 @@ def measure_shift(sheet: Sheet, random: np.random.RandomState) -> Shift | None:
     sheet = _thinned(_comparable(sheet).sample(MAX_ROWS, MAX_ROWS, random), random)
     if min(sheet.n_val, sheet.n_train) < MIN_ROWS or not sheet.names:
         return None
-    values = components(sheet.values, sheet.n_train, random) if sheet.is_pictures else sheet.filled()
+    values = components(sheet.values, sheet.n_rows, random) if sheet.is_pictures else sheet.filled()
     side = np.arange(sheet.n_rows) >= sheet.n_train
     auc = _unseen_auc(values, side, random)
     error = np.sqrt((sheet.n_rows + 1) / (12 * sheet.n_train * sheet.n_val) / worth)
