@@ -168,6 +168,26 @@ def test_a_schedule_that_ends_early_is_judged_by_how_the_loss_fell_before(make_c
     assert "LC301" not in _codes(make_case(finished, finished, learning_rate=rates))
 
 
+def test_without_held_out_rows_a_falling_training_loss_is_for_information(make_case):
+    nearly = CHECKS["LC301"](make_case(0.9 - 0.02 * EPOCHS, settings=SETTINGS))
+    assert nearly.severity == "info"
+    assert "none were held out" in nearly.why
+    assert nearly.advice[0].parameters == {"early_stopping": True, "restore_best": True, "max_iter": 120}
+    assert CHECKS["LC301"](make_case(1 - 0.008 * EPOCHS, settings=SETTINGS)).severity == "warning"
+
+
+def test_a_steady_rise_needs_less_proof_from_rows_of_which_few_are_far_off(make_case):
+    # All rows but a few are told right; those few are ever more surely wrong.
+    rows = np.repeat(FALLING[:, None], 200, axis=1)
+    slopes = 0.4 * np.linspace(0.2, 2, 6)
+    rows[:, [6, 30, 33, 71, 102, 151]] = 1 + slopes * np.maximum(EPOCHS - 10, 0)[:, None]
+    case = make_case(DEEPER, rows.mean(axis=1), n_val=200, val_rows=rows)
+    finding = CHECKS["LC101"](case)
+    assert 1 < finding.evidence["z"] < 2
+    rows[:, [6, 30, 33, 71, 102, 151]] = 1 + 30 * slopes * (EPOCHS > 10)[:, None]  # as far up, but in one step
+    assert CHECKS["LC101"](make_case(DEEPER, rows.mean(axis=1), n_val=200, val_rows=rows)) is None
+
+
 def test_a_run_that_kept_its_best_weights_has_its_rise_behind_it(make_case):
     kept = diagnose_case(make_case(DEEPER, RISING, kept_epoch=12, settings=SETTINGS))
     (finding,) = [finding for finding in kept if finding.code == "LC101"]

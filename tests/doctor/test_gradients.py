@@ -319,6 +319,9 @@ def test_dropout_is_not_blamed_where_it_has_something_to_do():
     gap = dataclasses.replace(case.curves, val_loss=case.curves.val_loss + 0.2)
     assert finding("GR701", case) is not None
     assert finding("GR701", dataclasses.replace(case, curves=gap)) is None
+    nothing = make_case(np.full(30, 0.995), settings={"dropout": 0.9})
+    near = dataclasses.replace(nothing.curves, val_loss=nothing.curves.val_loss + 0.01)
+    assert finding("GR701", dataclasses.replace(nothing, curves=near)) is not None  # too little to speak of a gap
 
 
 def test_a_loss_of_ones_own_for_classes_cannot_be_negative_either():

@@ -108,6 +108,7 @@ def test_verdicts_are_right_without_a_reference(without_reference):
     assert without_reference.healthy_alarmed <= 0.02  # measured: 0.019
 
 
+@pytest.mark.slow
 def test_verdicts_stand_where_the_training_loss_is_measured_in_few_epochs_on_256_rows(tool, folder):
     runs = list(tool.read_labelled_runs(folder, every=5))
     for title, told, least in (("a reference", runs, 0.91), ("no reference", _blinded(runs), 0.89)):

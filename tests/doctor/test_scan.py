@@ -14,6 +14,8 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestNeighbors
 
 from planefold.core.errors import DataError, ParameterError
+from planefold.doctor.case import Case
+from planefold.doctor.data import check_rows_on_both_sides
 from planefold.doctor.scan import scan
 from planefold.doctor.scan.columns import find_outliers
 from planefold.doctor.scan.forest import unseen_chances
@@ -194,6 +196,7 @@ def test_slices_of_one_head_fall_on_both_sides_of_a_random_split_but_not_of_the_
     assert dealt.is_pictures
     assert dealt.overlap.is_leak
     assert dealt.overlap.n_near > 20
+    assert check_rows_on_both_sides(Case(scan=dealt)).severity == "error"
     assert scan(X, y, X_val=X_test, y_val=y_test).overlap.strength < 0.5
 
 

@@ -430,6 +430,18 @@ def test_start_first_and_last_epoch_are_looked_at_whatever_the_share():
     assert run.best_epoch in looked
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_look_without_the_layers_finds_the_same_losses(name):
+    loss, make, rows = LOSSES[name]
+    watch = Watch(make(), loss, train=rows(50), val=rows(33), share=EVERYTHING)
+    start = watch.run().epochs[0]
+    watch.epoch()
+    watch._look(at_layers=False)
+    again = watch.run().epochs[1]
+    for figure in ("train_eval", "train_se", "train_score", "val_loss", "val_se", "val_score"):
+        assert getattr(again, figure) == pytest.approx(getattr(start, figure), rel=1e-5), figure
+
+
 def test_weights_that_were_changed_after_the_last_epoch_are_not_taken_for_its():
     net = mlp()
     watch, _ = watched(net, nn.MSELoss(), *table(60), share=0.0)
@@ -451,6 +463,7 @@ def test_looks_are_spread_evenly_over_what_is_planned_and_stay_within_their_shar
         return forward(*arguments)
 
     watch._forward, watch.budget.clock = slow, lambda: now
+    watch._costs = {True: 10.0}
     watch.budget.begin()
     for _ in range(200):
         now += 100.0

@@ -50,12 +50,13 @@ def check_rows_on_both_sides(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule.** Any of these, where a split is given: at least 1 % and two of the held-out rows equal a training row (inputs
-    and target) and columns agreeing by chance do not explain it; held-out rows have an equal training row more often
-    than training rows have, by 4.5 standard errors; more than 1.5 % of up to 500 held-out rows have a nearest training
-    row that is nearer than chance puts it in one row of a thousand, given how densely rows lie around it (significant
-    against 1 %); 1 % have one that chance puts there in one of ten million; a group (``groups=``) has rows on both
-    sides. Without a split the rows that a random one would hold out are looked at, and the finding is a warning.
+    **Rule.** Any of these, where a split is given: at least 1 % and two of the held-out rows equal a training row
+    (inputs and target) and columns agreeing by chance do not explain it; held-out rows have an equal training row
+    more often than training rows have, by 4.5 standard errors; more than 1.5 % of up to 500 held-out rows have a
+    nearest training row that is nearer than chance puts it in one row of a thousand, given how densely rows lie
+    around it (significant against 1 %); 1 % have one that chance puts there in one of ten million; a group
+    (``groups=``) has rows on both sides. Without a split the rows that a random one would hold out are looked at,
+    and the finding is a warning.
 
     **Fires on** slices of one head in the training and in the test pictures; a table in which every fifth
     row was entered twice and the copies were dealt at random; measurements repeated on one wine.
@@ -435,11 +436,12 @@ def check_order_ignored(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule.** Sorted: for classes, nine tenths fewer changes from row to row than in a random order; for numbers, a
-    rank correlation above 0.9 with the row's number. A warning where the held-out rows are that table's end, else for
-    information. In time: the target's rank correlation with the row before (as the rows stand, or by ``time=`` or a
-    column of dates) above 0.3 and five standard errors. A warning where held-out rows lie between those to learn
-    from, or where no split is given (a random one would do that); nothing where the last rows are held out.
+    **Rule.** Sorted: for classes, nine tenths fewer changes from row to row than in a random order; for numbers, a rank
+    correlation above 0.9 with the row's number. A warning where the held-out rows are that table's end; for
+    information where no split is given. In time: the target's rank correlation with the row before (as the rows
+    stand, or by ``time=`` or a column of dates) above 0.3 and five standard errors. A warning where held-out rows
+    lie between those to learn from, or where no split is given (a random one would do that); nothing where the last
+    rows are held out.
 
     **Fires on** a file with all reds before all blues; a daily series split at random. **Silent on** shuffled rows;
     on a series whose last rows are held out.
@@ -454,8 +456,10 @@ def check_order_ignored(case: Case) -> Finding | None:
         return _sorted_finding(
             order.sortedness, "warning", "rows are sorted by the target, and the held-out ones are an end"
         )
-    if order.sortedness > SORTED:
-        return _sorted_finding(order.sortedness, "info", "the rows are sorted by the target")
+    if order.sortedness > SORTED and not order.time:
+        # With a split that took its rows from everywhere, sorted rows are no harm.
+        what = "the rows are sorted by the target"
+        return None if scan.n_val else _sorted_finding(order.sortedness, "info", what)
     strength = min(order.alike / ALIKE, order.z / ALIKE_Z)
     if strength < 1 or order.is_mixed is False or (order.is_mixed is None and scan.n_val):
         return None

@@ -346,10 +346,14 @@ def _harm_of_dropout(case: Case) -> float:
 
 
 def _gap(case: Case) -> float:
-    """How far the held-out loss is above the training loss at the end, as a share of what was learned."""
+    """How far the held-out loss is above the training loss at the end, as a share of what was learned.
+
+    Where hardly anything was learned, of a tenth of the trivial loss: else any difference would look large.
+    """
     if case.curves is None:
         return 0.0
     measures = measured(case.curves, case.reference)
     if measures.gap is None or measures.train_loss is None:
         return 0.0
-    return measures.gap / max(trivial_loss(case) - measures.train_loss, TINY)
+    trivial = trivial_loss(case)
+    return measures.gap / max(trivial - measures.train_loss, NOTHING * trivial)

@@ -27,6 +27,7 @@ FEWEST_TRAIN, FEWEST_VAL = 64, 96  # of a module that is slow for the little tha
 N_TIMED, QUICK = 16, 3e-4  # rows that tell whether a module is slow, and seconds up to which it is not
 N_TRIVIAL = 20_000  # targets behind the trivial loss
 N_FACTS = 256  # rows behind the scales of the inputs
+LOOKS_A_LAYER = 4  # looks, of which one sees the layers too
 LOOKS, MORE_LOOKS = 3, 6  # steps that are looked at in an epoch, and in the first one
 EPOCHS_A_LOOK = 3  # a look may cost what so many epochs may spend; slower ones see fewer rows
 FEWEST_EPOCHS = 20  # that are counted on where nothing is said
@@ -78,7 +79,7 @@ class Watch:
     Up to 256 training rows and 1,024 held-out rows are judged, the same ones each time, and fewer when the module is
     slow for the little that it learns from; ``n_val`` of the run is the number of rows judged. How often that happens
     depends on ``share`` and on the time it takes, so the epochs with figures differ from run to run; the training
-    does not. Gradients and steps are the medians of up to six steps of an epoch.
+    does not. One look in four sees the layers too. Gradients and steps are the medians of up to six steps of an epoch.
 
     Examples
     --------
@@ -126,12 +127,16 @@ class Watch:
         on_cpu = all(p.device.type == "cpu" for p in module.parameters())
         self.budget = Budget(share=share) if on_cpu else Budget(share=share, clock=time.perf_counter)
         self._val_rows: list[np.ndarray[Any, Any] | None] = [None]
-        self._is_told, self._is_interrupted, self._is_due = False, False, True
+        self._is_told, self._is_interrupted = False, False
+        self._is_due, self._at_layers = True, True
         self._pending: list[Tensor] = []  # losses of steps, still on the device
         self._values: list[float] = []
         self._n_steps = 0
         self._weights: Any = None
         self._lowest = math.inf
+        self._together: Rows | None = None
+        self._costs: dict[bool, float] = {}  # seconds of a look, with the layers and without
+        self._n_looks = 0
         self._outputs: dict[str, Any] = {}
         with self.budget.spending():
             self._rows = self._choose(val, np.random.default_rng(random_state))
@@ -161,7 +166,7 @@ class Watch:
         self._wait()
         with self.budget.spending():
             n_steps = max(self.steps.count, len(self._pending) + len(self._values))
-            self.budget.spent += STEP_COST * n_steps
+            self.budget.spent += STEP_COST * n_steps + self.steps.seconds
             loss = self._mean_loss()
             self._records.append(
                 Epoch(
@@ -172,7 +177,7 @@ class Watch:
             self._val_rows.append(None)
             self._n_steps = n_steps or self._n_steps
             if self._is_due:
-                self._look()
+                self._look(at_layers=self._at_layers)
             self._weights = self._state()
             self._plan()
         self._started = time.perf_counter()
@@ -274,6 +279,10 @@ class Watch:
             self.losses.trivial(constant, y),
             None if val is None else self.losses.trivial(constant, val.y),
         )
+        # One pass for both is cheaper, where the losses of rows do not depend on the other rows.
+        is_apart = self.losses.scales or self.losses.option("weight") is not None
+        if val is not None and isinstance(outputs["train"], Tensor) and not is_apart:
+            self._together = rows.followed_by(val)
 
     def _check_outputs(self, outputs: Any, rows: Rows) -> None:
         if isinstance(outputs, Tensor) and (outputs.dim() == 0 or len(outputs) != len(rows)):
@@ -336,49 +345,64 @@ class Watch:
         """Decide whether to look at the next epoch: looks are spread evenly over what is planned."""
         done = len(self._records) - 1
         planned = max(self.n_epochs or max(FEWEST_EPOCHS, 2 * done), done + 1)
+        self._at_layers = self._n_looks % LOOKS_A_LAYER == 0 or self.n_epochs == done + 1
         if self.n_epochs == done + 1 or math.isinf(self.budget.share):
-            self._is_due = True
+            self._is_due = self._at_layers = True
         else:
+            dear = self._costs[True]
+            cost = (dear + (LOOKS_A_LAYER - 1) * self._costs.get(False, dear)) / LOOKS_A_LAYER
             spent = self.budget.spent
-            left = self.budget.share * (self.budget.elapsed - spent) / done * planned - spent - self._cost
-            every = math.ceil((planned - done - 1) * self._cost / left) if left > 0 else math.inf
-            self._is_due = left >= self._cost and done + 1 - self._last_look >= every
-        n_steps = self._n_steps or None
-        self.steps.expect(n_steps, n_looks=LOOKS if self._is_due else 0)
+            left = self.budget.share * (self.budget.elapsed - spent) / done * planned - spent - dear
+            every = math.ceil((planned - done - 1) * cost / left) if left > 0 else math.inf
+            self._is_due = left >= cost and done + 1 - self._last_look >= every
+        n_looks = LOOKS if self._is_due and self._at_layers else 0
+        self.steps.expect(self._n_steps or None, n_looks=n_looks)
 
     def _state(self) -> Any:
         """Return what changes whenever the weights do."""
         return [(p.data_ptr(), p._version) for p in self.module.parameters()]
 
-    def _look(self) -> None:
+    def _look(self, *, at_layers: bool = True) -> None:
         """Judge the weights as they are, and write it into the last record."""
         self._wait()
         with self.budget.spending():
             started = self.budget.clock()
+            is_start = len(self._records) == 1
             figures: dict[str, Any] = {}
             with undisturbed(self.module):
-                units = Activations()
+                if at_layers or self._together is None:
+                    units = Activations()
+                    for name, rows in self._rows.items():
+                        self._outputs[name] = self._forward(rows, units if name == "train" else None)
+                    figures |= units.figures()
+                    if is_start:
+                        self._learn(self._outputs, units)
+                    losses = {name: self._losses_of(rows, self._outputs[name]) for name, rows in self._rows.items()}
+                else:
+                    outputs, n = self._forward(self._together), len(self._rows["train"])
+                    values = self._losses_of(self._together, outputs)
+                    self._outputs = {"train": outputs[:n], "val": outputs[n:]}
+                    losses = {"train": values[:n], "val": values[n:]}
                 for name, rows in self._rows.items():
-                    self._outputs[name] = self._forward(rows, units if name == "train" else None)
-                if len(self._records) == 1:
-                    self._learn(self._outputs, units)
-                for name, rows in self._rows.items():
-                    figures |= self._judge(name, rows, self._outputs[name])
-            figures |= units.figures()
-            figures["weight_norm"] = self.steps.weight_norm()
-            if len(self._records) == 1:  # units that are equal at the start stay so
+                    figures |= self._judge(name, rows.y, self._outputs[name], losses[name])
+            if at_layers:
+                figures["weight_norm"] = self.steps.weight_norm()
+            if is_start:  # units that are equal at the start stay so
                 figures["duplicate_share"] = duplicate_shares(self.module)
             self._records[-1] = dataclasses.replace(self._records[-1], **figures)
-            self._cost = self.budget.clock() - started
+            self._costs[at_layers] = self.budget.clock() - started
             self._last_look = len(self._records) - 1
+            self._n_looks += 1
 
-    def _judge(self, name: str, rows: Rows, outputs: Any) -> dict[str, Any]:
-        losses = self.losses(outputs, rows.y).double().cpu().numpy()
+    def _losses_of(self, rows: Rows, outputs: Any) -> np.ndarray[Any, Any]:
+        return self.losses(outputs, rows.y).cpu().numpy().astype(np.float64)
+
+    def _judge(self, name: str, y: Tensor, outputs: Any, losses: np.ndarray[Any, Any]) -> dict[str, Any]:
         with np.errstate(all="ignore"):
-            self._lowest = min(self._lowest, float(np.nanmin(losses, initial=math.inf)))
+            self._lowest = float(np.fmin.reduce(losses, initial=self._lowest))
             mean = float(losses.mean())
             error = float(losses.std(ddof=1) / len(losses) ** 0.5) if len(losses) > 1 else None
-            figure = score(self.losses, outputs, rows.y, self.n_classes)
+            figure = score(self.losses, outputs, y, self.n_classes)
         if name == "train":
             return {"train_eval": mean, "train_se": error, "train_score": figure}
         largest = float(np.finfo(np.float16).max)

@@ -68,7 +68,7 @@ class Epoch:
     Notes
     -----
     What is None, and the figures of layers where they are empty, was not measured in that epoch. Measuring is kept
-    within 2.5 % of the time that has passed, so which epochs these are may differ between two trainings that are
+    within 1.5 % of the time that has passed, so which epochs these are may differ between two trainings that are
     otherwise alike. In any case there are the start, epoch 1, the last epoch and (without layers) the epoch whose
     weights were restored. Figures of layers come from epochs that lie further and further apart, ``train_eval`` from
     as many others as the time allows; lbfgs has no steps to watch, so that ``gradient_norm``, ``weight_norm`` and

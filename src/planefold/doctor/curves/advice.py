@@ -36,14 +36,14 @@ def calmer(case: Case) -> tuple[Action, ...]:
     return tuple(actions)
 
 
-def longer(case: Case, n_epochs: int) -> tuple[Action, ...]:
-    """Advise three times the epochs, or steps three times as long."""
+def longer(case: Case, n_epochs: int, *, is_judged: bool = True) -> tuple[Action, ...]:
+    """Advise three times the epochs, or steps three times as long; where no rows were held out, to hold some out."""
     planned = case.settings.get("max_iter")
     epochs = 3 * max(planned if isinstance(planned, int) else 0, n_epochs)
-    return (
-        Action(words="three times the epochs", parameters={"max_iter": epochs}),
-        scaled_rate(case, 3.0),
-    )
+    words, parameters = "three times the epochs", {"max_iter": epochs}
+    if not is_judged:
+        words, parameters = f"{words}, with rows held out to stop in time", {**keep_best().parameters, **parameters}
+    return Action(words=words, parameters=parameters), scaled_rate(case, 3.0)
 
 
 def keep_best() -> Action:

@@ -13,6 +13,7 @@ from planefold.doctor.finding import Action, Finding
 from planefold.doctor.measures import Measures, measured
 
 WASTED = 0.5  # share of the epochs by which the loss had settled
+FAR = 1.5  # times the trivial loss: no choice of rows makes that of a network that is no worse
 MIN_WASTED = 20  # epochs; fewer are no waste worth a word
 
 _REST = ("LC101", "LC102", "LC201", "LC202", "LC203", "LC301", "LC401", "LC402", "LC501", "LC601", "LC602", "LC701")
@@ -30,8 +31,8 @@ def check_diverged(case: Case) -> Finding | None:
     Notes
     -----
     **Rule.** A loss is infinite or not a number, or the training stopped for that reason; or the loss of the training
-    rows in the last epoch, dropout off, is more than 12 % (and two standard errors) above that of always predicting
-    the same.
+    rows in the last epoch, dropout off, is more than 12 % above that of always predicting the same (and two standard
+    errors, up to 50 %).
 
     **Fires on** a loss of 0.4, 0.5, 1.9, 8e3, nan: each step overshoots the valley and lands higher on the other side.
 
@@ -90,7 +91,7 @@ def _excess(curves: Curves, measures: Measures) -> float | None:
 def _by_chance(curves: Curves, measures: Measures) -> bool:
     """Tell whether the few training rows that were asked may make the difference."""
     trivial, last, se = curves.trivial_loss or 0.0, measures.last_train or 0.0, measures.train_se
-    return se is not None and last - trivial < 2 * se
+    return se is not None and last - trivial < 2 * se and last < FAR * trivial
 
 
 def _broken_loss(curves: Curves) -> str:

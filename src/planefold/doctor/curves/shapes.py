@@ -19,6 +19,7 @@ from planefold.doctor.curves.rules import (
 from planefold.doctor.finding import Action, Finding
 from planefold.doctor.measures import Measures
 
+HALF = 0.5  # share of the trivial loss: training rows that are not even half learned need no others to prove it
 SCORE_LOST = 0.01  # fall of the accuracy that counts as none
 
 
@@ -196,7 +197,9 @@ def check_still_improving(case: Case) -> Finding | None:
     nothing was gained for a while.
 
     **Limits.** Good as a yes or no, rough as a number. A plateau before a second descent looks like the end. Where the
-    gap between training and held-out rows is larger than the promise, the gap is told instead (LC501).
+    gap between training and held-out rows is larger than the promise, the gap is told instead (LC501). Without
+    held-out rows the training loss is judged, which falls on while a network learns by heart: then it is for
+    information, unless not even half of the trivial loss is gone.
 
     References
     ----------
@@ -212,12 +215,14 @@ def check_still_improving(case: Case) -> Finding | None:
         return None
     gain = share(measures, "promised_gain")
     n_epochs = int(measures.n_epochs)
+    is_judged = measures.val_loss is not None
+    why = "" if is_judged else " Whether other rows would gain as well is not known: none were held out."
     return Finding(
-        severity="warning",
-        what="the loss was still falling: as many epochs again would gain roughly "
+        severity="warning" if is_judged or (measures.skill or 0.0) < HALF else "info",
+        what=f"the {'' if is_judged else 'training '}loss was still falling: as many epochs again would gain roughly "
         f"{_rough(gain)} of what can be learned",
-        why=f"The training ended after {n_epochs} epochs, before it was done.",
-        advice=longer(case, n_epochs),
+        why=f"The training ended after {n_epochs} epochs, before it was done.{why}",
+        advice=longer(case, n_epochs, is_judged=is_judged),
         evidence={"promised_gain": measures.promised_gain, "promised_share": gain, "trend": measures.trend},
         confidence=confidence("LC301", strength),
     )

@@ -11,7 +11,7 @@ from scipy.stats import binom
 from planefold.core.records import Record
 from planefold.doctor.scan.neighbours import K, chance_of_nearness, nearest, spread_points
 from planefold.doctor.scan.repeats import COPIED, cells_of, copied_share, row_hashes
-from planefold.doctor.scan.sheet import Floats, Sheet
+from planefold.doctor.scan.sheet import Sheet
 
 MIN_ROWS = 40  # to learn from: fewer have no 20 neighbours that are near
 MAX_QUERIES = 500  # of either side
@@ -42,7 +42,7 @@ class Overlap(Record):
     near_inside : float
         Share of such rows inside the training part.
     n_certain : int
-        Rows whose neighbour is so near that one is enough.
+        Rows whose neighbour chance puts so near in one row of ten million.
     n_shared_groups : int
         Groups with rows on both sides, where groups are known.
     strength : float
@@ -150,13 +150,6 @@ def _measure_near(sheet: Sheet, random: np.random.RandomState) -> _Near | None:
         },
         [(int(rows[i]), int(places[i, 0])) for i in order],
     )
-
-
-def near_rows(points: Floats, random: np.random.RandomState) -> npt.NDArray[np.bool_]:
-    """Tell of each row whether its nearest neighbour is nearer than chance puts it."""
-    own = np.arange(len(points))
-    distances, _ = nearest(points, points, min(K, len(points) // 4), own)
-    return chance_of_nearness(distances) < NEAR
 
 
 def _strength(facts: dict[str, float], n_val: int) -> float:

@@ -63,6 +63,11 @@ class Rows:
         """Return the first of the rows."""
         return Rows(inputs=tuple(part[:n_rows] for part in self.inputs), y=self.y[:n_rows])
 
+    def followed_by(self, others: Rows) -> Rows:
+        """Put other rows behind these."""
+        inputs = tuple(torch.cat(pair) for pair in zip(self.inputs, others.inputs, strict=True))
+        return Rows(inputs=inputs, y=torch.cat([self.y, others.y]))
+
     def beside(self, module: nn.Module) -> Rows:
         """Bring the rows to the module's device, and numbers of the inputs to its precision."""
         home = next((p for p in module.parameters() if p.is_floating_point()), None)
@@ -100,10 +105,10 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
     """Look at a module in evaluation mode; its modes, its buffers and the random state are then as before."""
     modes = [(part, part.training) for part in module.modules()]
     buffers = [(buffer, buffer._version, buffer.clone()) for buffer in module.buffers()]
-    devices = {p.device for p in module.parameters() if p.device.type not in ("cpu", "meta")}
-    kind = next((device.type for device in devices), "cuda")
-    with torch.random.fork_rng(devices=list(devices), device_type=kind), torch.no_grad():
-        module.eval()
+    with _same_random_state(module), torch.no_grad():
+        # Not eval(), which some modules use to do more than this.
+        for part, _ in modes:
+            part.training = False
         try:
             yield
         finally:
@@ -112,3 +117,17 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
             for buffer, version, before in buffers:
                 if buffer._version != version:
                     buffer.copy_(before)
+
+
+@contextmanager
+def _same_random_state(module: nn.Module) -> Iterator[None]:
+    devices = {p.device for p in module.parameters() if p.device.type not in ("cpu", "meta")}
+    if devices:
+        with torch.random.fork_rng(devices=list(devices), device_type=next(iter(devices)).type):
+            yield
+        return
+    state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)

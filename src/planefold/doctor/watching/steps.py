@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ class Steps:
     def expect(self, n_steps: int | None, *, n_looks: int = N_STEPS) -> None:
         """Begin an epoch of so many steps (None: not known), of which ``n_looks`` are looked at."""
         self.count = 0
+        self.seconds = 0.0
         self.seen: list[Tensor] = []
         self._wanted = frozenset(UNKNOWN[:n_looks] if n_steps is None else _spread(n_steps, n_looks))
 
@@ -52,18 +54,22 @@ class Steps:
         self.count += 1
         self.rate = optimizer.param_groups[0]["lr"]  # now: a schedule may change it before the epoch is recorded
         if self.count in self._wanted:
+            started = time.perf_counter()
             self._then = optimizer.register_step_post_hook(self._after)  # here, as it costs as much as this hook does
             with torch.no_grad():
                 self._old = [w.detach().clone() for w in self.weights]
                 slopes = [torch.zeros_like(w) if w.grad is None else _dense(w.grad) for w in self.all]
                 self._lengths = torch.stack(torch._foreach_norm(slopes)) if slopes else torch.zeros(0)
+            self.seconds += time.perf_counter() - started
 
     def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        started = time.perf_counter()
         self._then.remove()
         with torch.no_grad():
             new = [w.detach() for w in self.weights]
             lengths = [*torch._foreach_norm(torch._foreach_sub(new, self._old)), *torch._foreach_norm(self._old)]
             self.seen.append(torch.cat([self._lengths, torch.stack(lengths)]) if lengths else self._lengths)
+        self.seconds += time.perf_counter() - started
 
     def figures(self) -> dict[str, Any]:
         """Return medians over the steps looked at, one number a layer."""
