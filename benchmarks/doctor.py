@@ -100,11 +100,13 @@ def _show_parts(clear: list[scoring.Answer]) -> dict[str, Any]:
 def _show_findings(found: list[scoring.Answer]) -> dict[str, Any]:
     table = scoring.per_finding(found)
     rows = [
-        [code, scoring.CODES[code][1], f"{p:.2f}", f"{r:.2f}", f"{f1:.2f}", str(n)]
-        for code, (p, r, f1, n) in table.items()
+        [code, scoring.CODES[code][1], f"{p:.2f}", f"{r:.2f}", f"{f1:.2f}", str(n), f"{of_label:.2f}"]
+        for code, (p, r, f1, n, of_label) in table.items()
     ]
     show_table(
-        "each finding by its own flag, clear cases of all runs", ["", "flag", "precision", "recall", "F1", "n"], rows
+        "each finding by its own flag, clear cases of all runs",
+        ["", "flag", "precision", "recall", "F1", "n", "recall of its label"],
+        rows,
     )
     return table
 

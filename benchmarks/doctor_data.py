@@ -26,7 +26,7 @@ from common import show_table, write_json
 from planefold.doctor import Case, diagnose_case
 from planefold.doctor.scan import scan
 
-SEEDS = {"dev": 0, "test": 1_000_000}
+SEEDS = {"dev": 0, "test": 2_000_000}
 FAMILIES = ("normal", "correlated", "mixture", "coarse", "mixed", "tails", "surface", "series", "pictures")
 HELD_OUT = 0.25
 
@@ -118,7 +118,7 @@ def _signal(z: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
 def healthy(seed: int) -> Rows:
     """A table without a defect, split at random."""
     rng = np.random.RandomState(seed)
-    family = FAMILIES[seed % len(FAMILIES)]
+    family = rng.choice(FAMILIES)  # not in turn: every third table is healthy, and would always be of the same three
     n, d = int(np.exp(rng.uniform(np.log(200), np.log(3000)))), rng.randint(3, 31)
     X: Any
     if family == "mixed":
@@ -449,7 +449,7 @@ def found(half: str, n_tables: int) -> dict[str, Any]:
         planted = [code in codes for rows, codes in zip(everything, spoke, strict=True) if rows.defect == name]
         recall = float(np.mean(planted)) if planted else float("nan")
         results[name] = {"code": code, "n": len(planted), "recall": recall, "bar": bar}
-        met = "" if bar is None else "met" if recall >= bar else "NOT met"
+        met = "" if bar is None else "not planted" if not planted else "met" if recall >= bar else "NOT met"
         lines.append(
             [name, code, f"{sum(planted)}/{len(planted)}", f"{recall:.3f}", "" if bar is None else f"{bar}", met]
         )

@@ -66,8 +66,9 @@ class Answer:
 
     @property
     def found(self) -> dict[str, Finding]:
-        """Findings, with those that another one silences."""
-        return {**self.told, **self.diagnosis.silenced}
+        """Warnings and errors, with those that another one silences; what is for information is no alarm."""
+        findings = {**self.told, **self.diagnosis.silenced}
+        return {code: finding for code, finding in findings.items() if finding.severity != "info"}
 
 
 def answers(cases: Iterable[KnownCase]) -> list[Answer]:
@@ -151,17 +152,20 @@ def precision_recall(fired: Sequence[bool], true: Sequence[bool]) -> tuple[float
     return precision, recall, 2 * hits / max(sum(fired) + sum(true), 1)
 
 
-def per_finding(found: Iterable[Answer]) -> dict[str, tuple[float, float, float, int]]:
+def per_finding(found: Iterable[Answer]) -> dict[str, tuple[float, float, float, int, float]]:
     """Return precision, recall, F1 and the number of true cases for each code, over clear cases of its flag.
 
-    A finding that another one silences counts: it was made.
+    A finding that another one silences counts: it was made. A flag may be true of a run where something else matters
+    more (a run that overfits has a gap as well), so the last number is the recall of the runs with its label alone.
     """
     table = {}
     answered = list(found)
-    for code, (_, flag) in CODES.items():
+    for code, (label, flag) in CODES.items():
         clear = [a for a in answered if a.known.flags[flag] != "borderline"]
         true = [a.known.flags[flag] == "yes" for a in clear]
-        table[code] = (*precision_recall([code in a.found for a in clear], true), sum(true))
+        own = [code in a.found for a in answered if a.known.label == label]
+        of_label = float(np.mean(own)) if own else math.nan
+        table[code] = (*precision_recall([code in a.found for a in clear], true), sum(true), of_label)
     return table
 
 

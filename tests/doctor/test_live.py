@@ -14,8 +14,10 @@ from planefold.doctor.live import Watchdog
 from planefold.engine.run import Epoch
 
 
-def _said(losses, *, trivial_loss=1.0, max_iter=100):
-    dog = Watchdog(trivial_loss=trivial_loss, max_iter=max_iter, learning_rate=0.1)
+def _said(losses, *, trivial_loss=1.0, max_iter=100, steps=10, from_nothing=True):
+    dog = Watchdog(
+        trivial_loss=trivial_loss, max_iter=max_iter, learning_rate=0.1, steps=steps, from_nothing=from_nothing
+    )
     return [
         (number, words)
         for number, loss in enumerate(losses, start=1)
@@ -49,6 +51,11 @@ def test_what_may_still_go_well_is_left_alone(losses):
 def test_nothing_learned_is_told_after_twenty_epochs_or_a_fifth_of_all():
     assert [number for number, _ in _said([1.0] * 100, max_iter=50)] == [20]
     assert [number for number, _ in _said([1.0] * 100, max_iter=300)] == [60]
+    assert [number for number, _ in _said([1.0] * 250, steps=1)] == [200]
+
+
+def test_one_that_began_at_a_solution_may_have_nothing_to_gain():
+    assert _said([1.0] * 100, from_nothing=False) == []
 
 
 @pytest.mark.parametrize("trivial_loss", [0.0, math.nan, math.inf])
@@ -68,7 +75,7 @@ def test_healthy_trainings_say_nothing(load):
 def test_a_training_that_cannot_learn_says_so_while_it_runs():
     X, y = load_breast_cancer(return_X_y=True)
     model = MLPClassifier(
-        (8, 8), n_members=1, skip=None, dropout=0.0, learning_rate_init=1e-12, learning_rate="constant",
+        (8, 8), n_members=1, skip=None, dropout=0.0, learning_rate_init=1e-12, batch_size=20, learning_rate="constant",
         early_stopping=False, max_iter=25, tol=0.0, n_iter_no_change=1000, random_state=0,
     )  # fmt: skip
     with pytest.warns(UserWarning) as caught:

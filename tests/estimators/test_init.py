@@ -41,12 +41,14 @@ def test_auto_is_the_default_and_the_others_differ_from_it(quick: Any) -> None:
     assert not [kind for kind in INITIALIZATIONS[1:] if np.array_equal(predict(init=kind), default)]
 
 
+@pytest.mark.filterwarnings("ignore:Training. after 20 epochs:UserWarning")  # true, and what is tested here
 def test_from_zeros_a_relu_network_without_a_linear_path_predicts_one_number(quick: Any) -> None:
     model = quick("MLPRegressor", init="zeros", skip=None, n_members=1, max_iter=20).fit(X, Y)
     assert all(not coef.any() for coef in model.coefs_)
     assert np.ptp(model.predict(X)) == 0
 
 
+@pytest.mark.filterwarnings("ignore:Training. after 20 epochs:UserWarning")
 def test_from_zeros_the_units_of_a_tanh_layer_stay_equal(quick: Any) -> None:
     model = quick(
         "MLPRegressor", init=Initialization("zeros", bias=0.1), activation="tanh", skip=None, n_members=1, dropout=0.0,

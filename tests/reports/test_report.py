@@ -120,7 +120,12 @@ def test_the_page_holds_the_numbers_of_its_json(name, reports, pages):
         numbers += [column.get("minimum"), column.get("median"), column.get("maximum"), column["n_unique"]]
     missing = {value for value in numbers if value is not None} - page.values
     assert not missing
-    for said in (found["verdict"], *found["reasons"], twin["diagnosis"]["findings"][0]["advice"][0]["words"], *twin["notes"]):
+    for said in (
+        found["verdict"],
+        *found["reasons"],
+        twin["diagnosis"]["findings"][0]["advice"][0]["words"],
+        *twin["notes"],
+    ):
         assert said in " ".join(page.text.split())
 
 

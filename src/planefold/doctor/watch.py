@@ -144,6 +144,7 @@ class Watch:
             self._records = [Epoch(epoch=0, train_loss=math.nan, objective=math.nan, learning_rate=self.steps.rate)]
             self._look()
             self._settings = settings_of(self.module, optimizer, self._kinds)
+        self._start_cost = self.budget.spent
         self._first = module.register_forward_pre_hook(self._on_batch, with_kwargs=True)
         self._hooks = [self._first]
         if isinstance(loss, nn.Module):
@@ -352,7 +353,9 @@ class Watch:
             dear = self._costs[True]
             cost = (dear + (LOOKS_A_LAYER - 1) * self._costs.get(False, dear)) / LOOKS_A_LAYER
             spent = self.budget.spent
-            left = self.budget.share * (self.budget.elapsed - spent) / done * planned - spent - dear
+            training = (self.budget.elapsed - spent) / done * planned
+            # The start is not paid for later: in a new process its first calls take longer than all looks at a table.
+            left = self.budget.share * training - (spent - self._start_cost) - dear
             every = math.ceil((planned - done - 1) * cost / left) if left > 0 else math.inf
             self._is_due = left >= cost and done + 1 - self._last_look >= every
         n_looks = LOOKS if self._is_due and self._at_layers else 0

@@ -208,7 +208,7 @@ class Recorder:
         return told, losses[:, :: -(-losses.size // MAX_VAL_VALUES)]
 
 
-def trivial_losses(rows: Rows, objective: Objective, judge: Judge | None) -> tuple[float, float | None]:
+def trivial_losses(rows: Rows, objective: Objective, judge: Judge | None = None) -> tuple[float, float | None]:
     """Return the loss of the best constant on the training rows, and of the same constant on the held-out rows."""
     y, weights = rows.y, rows.weights
     if rows.members is not None:

@@ -25,12 +25,13 @@ from planefold.core.progress import ProgressBar
 from planefold.data.encoder import TableEncoder
 from planefold.data.sketch import sketch
 from planefold.data.splits import folds, split_rows
-from planefold.doctor.live import Watchdog
+from planefold.doctor.live import NOTHING_TO_LEARN, Watchdog
 from planefold.engine.devices import find_device
 from planefold.engine.linear_start import LinearStart
 from planefold.engine.loop import Memory, train
 from planefold.engine.objectives import OBJECTIVES, Objective
 from planefold.engine.plan import Plan
+from planefold.engine.recorder import trivial_losses
 from planefold.engine.run import Epoch, Run
 from planefold.engine.schedules import as_schedule
 from planefold.engine.sources import Rows
@@ -58,7 +59,6 @@ from planefold.networks.mlp import MLP, MLPSpec
 Array = npt.NDArray[Any]
 
 MIN_FOLDS = 5  # fewer would take too many rows from a member
-NOTHING_TO_LEARN = 1e-6  # what the best constant loses on a target that is constant, up to rounding in float32
 
 
 # max_iter=None: as many epochs as make this many steps, within these bounds.
@@ -421,8 +421,9 @@ class BaseMLP(Instruments, BaseEstimator):  # type: ignore[misc]
         self.net_.to(device)
         self._memory.to(device)
         watchdog = Watchdog(
-            trivial_loss=self._objective.trivial_loss(rows.y, rows.weights), max_iter=plan.max_iter,
-            learning_rate=plan.learning_rate_init,
+            trivial_loss=trivial_losses(rows, self._objective)[0], max_iter=plan.max_iter,
+            learning_rate=plan.learning_rate_init, from_nothing=not self.net_.spec.skip,
+            steps=math.ceil(rows.n_rows / plan.batch_size),
         )  # fmt: skip
         with ProgressBar(plan.max_iter, "training", enabled=False if once or self.verbose else None) as bar:
             try:
