@@ -104,7 +104,7 @@ class Curves(Record):
             trivial_loss=run.trivial_loss,
             trivial_val_loss=run.trivial_val_loss,
             n_train=run.n_train,
-            n_val=run.n_val or None,
+            n_val=run.n_judged or run.n_val or None,
             n_eval=run.n_eval or None,
             kept_train=_kept_train(run),
             kept_epoch=run.best_epoch if run.restored_best else None,

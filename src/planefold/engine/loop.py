@@ -174,6 +174,7 @@ def train(
         restored_best=restored is not None,
         n_train=rows.n_rows,
         n_val=0 if validation is None else validation.n_rows,
+        n_judged=0 if validation is None else validation.n_distinct,
         batch_size=batch_size,
         iterations_per_epoch=batches.n_batches,
         n_members=net.spec.n_members,

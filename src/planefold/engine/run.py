@@ -124,6 +124,9 @@ class Run:
         True when the weights that were kept are those of the best epoch, not of the last.
     n_train, n_val : int
         Rows that one member learned from, and rows that it held out.
+    n_judged : int
+        Distinct rows that all members held out together: one network's ``n_val``; of members with folds of their own
+        nearly all rows.
     batch_size, iterations_per_epoch, n_members, n_parameters : int
         How the rows were cut (15 rows in batches of 3 are 5 iterations), how many networks were trained
         side by side, and the number of weights and biases of all of them.
@@ -186,6 +189,7 @@ class Run:
     trivial_loss: float | None = None
     trivial_val_loss: float | None = None
     val_rows: np.ndarray[Any, np.dtype[np.float16]] | None = field(default=None, repr=False, compare=False)
+    n_judged: int = 0
     n_eval: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -43,6 +43,11 @@ class Rows:
         return int(self.y.shape[0] if self.members is None else self.members.shape[1])
 
     @property
+    def n_distinct(self) -> int:
+        """Rows that any member sees."""
+        return self.n_rows if self.members is None else len(np.unique(self.members[self.members >= 0]))
+
+    @property
     def dtype(self) -> torch.dtype:
         """The number type of the targets and of every batch."""
         return self.y.dtype

@@ -124,7 +124,7 @@ def check_validation_small(case: Case) -> Finding | None:
         severity="warning",
         what=f"{rows} give the validation loss only to within {2 * noise:.0%} of what can be learned, up or down",
         why="Which epoch or which network is best is then chosen by chance.",
-        advice=(*_more_rows(case, n_val, needed), Action(words="cross-validation, which asks every row")),
+        advice=_more_rows(case, n_val, needed),
         evidence={"val_se": measures.best_se, "val_se_share": noise} | ({} if needed is None else {"needed": needed}),
         confidence=confidence("LC601", strength),
     )
@@ -134,12 +134,17 @@ def _more_rows(case: Case, n_val: int | None, needed: int | None) -> tuple[Actio
     if n_val is None or needed is None:
         return (Action(words="hold out more rows"),)
     fraction = case.settings.get("validation_fraction")
+    if case.settings.get("n_members", 1) > 1:  # which hold out every row already, each a part of them
+        return (Action(words=f"more rows, about {needed:,}"),)
     if not case.settings.get("early_stopping") or not isinstance(fraction, float):
         return (Action(words=f"hold out about {needed:,} rows"),)
     larger = round(min(fraction * needed / n_val, LARGEST_FRACTION), 2)
     if larger <= fraction:
         return (Action(words="more rows"),)
-    return (Action(words=f"hold out more rows, up to about {needed:,}", parameters={"validation_fraction": larger}),)
+    return (
+        Action(words=f"hold out more rows, up to about {needed:,}", parameters={"validation_fraction": larger}),
+        Action(words="several members, which together hold out every row", parameters={"n_members": 8}),
+    )
 
 
 @check(
