@@ -504,6 +504,16 @@ def test_several_inputs_arrays_whole_numbers_and_a_tensor_dataset_will_do():
     assert run.n_train == same.n_train == 40
 
 
+def test_rows_that_are_wide_pass_in_parts_and_give_the_same():
+    X, y = table(60, (1, 64, 64))
+    net = nn.Sequential(nn.Conv2d(1, 2, 5, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(450, 1))
+    run = Watch(net, nn.MSELoss(), train=(X, y), val=(X, y), share=EVERYTHING).run()
+    hidden = net[:2](X).detach()
+    assert run.epochs[0].train_eval == pytest.approx(number(functional.mse_loss(net(X), y)), rel=1e-5)
+    assert run.epochs[0].activation_mean == pytest.approx([number(hidden.mean())], rel=0.1)  # of some positions
+    assert len(run.epochs[0].activation_mean) == 1
+
+
 def test_targets_without_the_outputs_last_axis_are_those_of_one_column():
     X, y = table(40)
     net = mlp().eval()

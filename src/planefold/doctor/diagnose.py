@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from planefold.core.errors import DataError, ParameterError
 from planefold.core.records import counted
+from planefold.doctor.agreement import agreed
 from planefold.doctor.case import Case, Curves
 from planefold.doctor.catalogue import CHECKS
 from planefold.doctor.check import NotApplicableError
@@ -229,8 +230,9 @@ def diagnose_case(case: Case) -> Diagnosis:
             found[code] = finding
     found = {code: found[code] for code in CHECKS if code in found}
     loud, silenced = _silence(found)
+    told = sorted(loud.values(), key=lambda finding: finding.severity == "info")
     return Diagnosis(
-        findings=tuple(sorted(loud.values(), key=lambda finding: finding.severity == "info")),
+        findings=tuple(agreed(told, case.settings)),
         verdict=_verdict(found, not_applicable) if verdict is None else verdict,
         numbers=numbers,
         silenced=silenced,

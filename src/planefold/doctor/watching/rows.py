@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from planefold.core.errors import DataError, ParameterError, show
 
-CHUNK = 4_000_000  # numbers of the inputs that go through a module at once
+# Numbers of the inputs that go through a module at once: 224 images of 16 x 16 take half as long again in one piece as
+# in two, as their activations leave the processor's cache.
+CHUNK, FEWEST = 2**15, 8  # and rows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,7 +85,7 @@ class Rows:
     def chunks(self) -> Iterator[tuple[Tensor, ...]]:
         """Cut the inputs into parts that a module can take at once."""
         width = sum(part[0].numel() for part in self.inputs)
-        size = max(1, CHUNK // max(width, 1))
+        size = max(FEWEST, CHUNK // max(width, 1))
         if size >= len(self):
             yield self.inputs
             return
