@@ -21,6 +21,8 @@ _PULLS = {
     "dropout": ("freedom", -1),
 }
 
+LATER = Action(words="what the findings before this one advise, first")
+
 
 def pulls(action: Action, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return where an action pulls: 1 for more and -1 for less of something; of words and switches the new value.
@@ -63,15 +65,11 @@ def agreed(findings: Iterable[Finding], settings: Mapping[str, Any]) -> list[Fin
     told: dict[str, Any] = {}
     kept = []
     for finding in findings:
-        advice = [action for action in finding.advice if not _contradicts(pulls(action, settings), told)]
+        advice = tuple(action for action in finding.advice if not _contradicts(pulls(action, settings), told))
         for action in advice:
             for what, way in pulls(action, settings).items():
                 told.setdefault(what, way)
-        if finding.advice and not advice:
-            advice = [Action(words="what the findings before this one advise, first")]
-        kept.append(
-            finding if len(advice) == len(finding.advice) else dataclasses.replace(finding, advice=tuple(advice))
-        )
+        kept.append(dataclasses.replace(finding, advice=advice or finding.advice and (LATER,)))
     return kept
 
 
