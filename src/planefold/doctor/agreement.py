@@ -69,7 +69,7 @@ def agreed(findings: Iterable[Finding], settings: Mapping[str, Any]) -> list[Fin
         for action in advice:
             for what, way in pulls(action, settings).items():
                 told.setdefault(what, way)
-        kept.append(dataclasses.replace(finding, advice=advice or finding.advice and (LATER,)))
+        kept.append(dataclasses.replace(finding, advice=advice or (finding.advice and (LATER,))))
     return kept
 
 

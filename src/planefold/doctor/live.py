@@ -34,8 +34,8 @@ class Watchdog:
     Notes
     -----
     It speaks of a training loss that has been more than 10 times the trivial loss for 5 epochs and is not falling,
-    and of one that, on training and held-out rows, was never below 99.5 % of the trivial loss in the first 20 epochs, or
-    the first fifth of them or 200 steps if that is more. A loss that is not a number ends the training by itself.
+    and of one that, on training and held-out rows, was never below 99.5 % of the trivial loss in the first 20 epochs,
+    or the first fifth of them or 200 steps if that is more. A loss that is not a number ends the training by itself.
 
     Examples
     --------
