@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.score or everything:
         show_machine(results["machine"])
         for tier in options.tiers:
-            if tier == 1 and importlib.util.find_spec("planefold.doctor.scorecard") is None:
+            if tier == 1 and importlib.util.find_spec("planefold.doctor.bare") is None:
                 print("\ntier 1: left out, there is no scorecard for bare curves")
                 continue
             results[f"tier {tier}"] = score(options.to, options.half, tier)

@@ -23,13 +23,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, log_loss
 from sklearn.model_selection import GroupKFold
 
-from planefold.doctor.bare import SCORE_STATISTICS, START_STATISTICS, STATISTICS, pair_of, statistics
+from planefold.doctor.bare.scorecard import FARTHEST, sheet_from
+from planefold.doctor.bare.statistics import SCORE_STATISTICS, START_STATISTICS, STATISTICS, pair_of, statistics
 from planefold.doctor.case import Curves
 from planefold.doctor.check import NotApplicableError
-from planefold.doctor.scorecard import FARTHEST, sheet_from
 
 ROOT = Path(__file__).resolve().parents[1]
-CARD = ROOT / "src" / "planefold" / "doctor" / "scorecard.json"
+CARD = ROOT / "src" / "planefold" / "doctor" / "bare" / "scorecard.json"
 VERDICTS = {
     "diverged": "LC901",
     "oscillating": "LC701",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from planefold.core.errors import DataError
+from planefold.doctor.bare.scorecard import judge_bare
 from planefold.doctor.logs import read_log
-from planefold.doctor.scorecard import judge_bare
 
 
 @pytest.fixture(scope="module")

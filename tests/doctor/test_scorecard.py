@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from planefold.doctor.bare import (
+from planefold.doctor.bare.scorecard import judge_bare, load, sheet_from, sheet_name
+from planefold.doctor.bare.statistics import (
     SCORE_STATISTICS,
     START_STATISTICS,
     STATISTICS,
@@ -24,10 +25,9 @@ from planefold.doctor.bare import (
     rows_behind,
     statistics,
 )
+from planefold.doctor.bare.words import CODES, TITLES
 from planefold.doctor.case import Curves
 from planefold.doctor.check import NotApplicableError
-from planefold.doctor.scorecard import judge_bare, load, sheet_from, sheet_name
-from planefold.doctor.verdicts import CODES, TITLES
 
 EPOCHS = np.arange(1.0, 41)
 HEALTHY = 0.3 + 0.7 * np.exp(-EPOCHS / 5)

@@ -210,9 +210,9 @@ def diagnose_case(case: Case) -> Diagnosis:
     checks = dict(CHECKS)
     if case.curves is not None and case.run is None and case.curves.trivial_loss is None:
         # Two bare curves: rules that need more would guess, a scorecard that was learned on such curves does better.
-        from planefold.doctor import scorecard
+        from planefold.doctor.bare import judge_bare
 
-        judged = scorecard.judge_bare(case.curves)
+        judged = judge_bare(case.curves)
         found, not_applicable, numbers = dict(judged.findings), dict(judged.not_applicable), judged.numbers
         verdict = judged.title  # the most probable one, though no finding may be sure enough to warn of it
         checks = {code: check for code, check in CHECKS.items() if not code.startswith("LC")}

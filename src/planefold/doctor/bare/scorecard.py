@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planefold.doctor import one_curve, verdicts
-from planefold.doctor.bare import Pair, end_of, pair_of, promised_gain, rate_of, statistics
+from planefold.doctor.bare import one_curve, words
+from planefold.doctor.bare.statistics import Pair, end_of, pair_of, promised_gain, rate_of, statistics
+from planefold.doctor.bare.words import GOOD, TITLES, UNKNOWN
 from planefold.doctor.case import Curves
 from planefold.doctor.check import NotApplicableError
 from planefold.doctor.finding import Finding
-from planefold.doctor.verdicts import GOOD, TITLES, UNKNOWN
 
 FARTHEST = 4.0  # deviations from the mean: beyond, a statistic counts as much as there
 MENTIONED = 0.25  # a finding below this probability is not told at all
@@ -72,7 +72,7 @@ def judge_bare(curves: Curves) -> BareVerdict:
 
     Notes
     -----
-    The scorecard computes the statistics of :mod:`planefold.doctor.bare`, standardises and weighs them, and takes a
+    The scorecard computes the statistics of :mod:`planefold.doctor.bare.statistics`, standardises and weighs them, and takes a
     softmax. ``tools/fit_scorecard.py`` fits it to trainings whose truth was measured on fresh rows, each in several
     copies: rounded, with fewer epochs, with gaps. There is a sheet of weights for each kind of log: with and without
     the loss before training and the scores, and for scores alone. How right it is on populations that it was not
@@ -88,7 +88,7 @@ def judge_bare(curves: Curves) -> BareVerdict:
     except NotApplicableError as why:
         return _of_one(curves, str(why))
     if pair.broken:
-        found = verdicts.broken(pair.broken_epoch, rate_of(curves))
+        found = words.broken(pair.broken_epoch, rate_of(curves))
         return BareVerdict(
             verdict="LC901", probabilities={"LC901": 1.0}, findings={"LC901": found}, not_applicable=_beyond()
         )
@@ -115,7 +115,7 @@ def _of_one(curves: Curves, why: str) -> BareVerdict:
             why += "" if found else "; nothing is wrong with the other curve alone"
         except NotApplicableError as shorter:
             why = str(shorter)
-    silent = {code: why for code in verdicts.CODES if code not in found}
+    silent = {code: why for code in words.CODES if code not in found}
     return BareVerdict(verdict=next(iter(found), UNKNOWN), findings=found, not_applicable=silent | _beyond())
 
 
@@ -132,7 +132,7 @@ def _findings(
     if sick[code] < MENTIONED:
         return {}
     sure = sick[code] >= alarm["finding"] and 1 - probabilities[GOOD] >= alarm["anything"]
-    return {code: verdicts.finding(code, numbers, rate, confidence=sick[code], sure=sure)}
+    return {code: words.finding(code, numbers, rate, confidence=sick[code], sure=sure)}
 
 
 def _numbers(pair: Pair) -> dict[str, float]:
@@ -146,7 +146,7 @@ def _numbers(pair: Pair) -> dict[str, float]:
         "gap": _share(end_of(val) - end_of(train), end_of(train)),
         "below": float(np.mean(val < train)),
         "promised_gain": _share(promised_gain(val), end_of(val)),
-        "noise": verdicts.noise(pair),
+        "noise": words.noise(pair),
         "epochs": float(pair.epoch[-1]),
     }
 
@@ -188,7 +188,7 @@ class Sheet:
 @functools.cache
 def load() -> dict[str, Any]:
     """Read the scorecard that ships with the package."""
-    text = resources.files("planefold.doctor").joinpath("scorecard.json").read_text(encoding="utf-8")
+    text = resources.files("planefold.doctor.bare").joinpath("scorecard.json").read_text(encoding="utf-8")
     card: dict[str, Any] = json.loads(text)
     return card
 

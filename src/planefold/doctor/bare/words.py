@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from planefold.doctor.bare import Pair, jitter
+from planefold.doctor.bare.statistics import Pair, jitter
 from planefold.doctor.case import Curve
 from planefold.doctor.finding import Action, Finding
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from planefold.core.records import counted
-from planefold.doctor import verdicts
-from planefold.doctor.bare import MIN_POINTS, end_of, in_units, jitter, line, promised_gain, rate_of, unit_of
+from planefold.doctor.bare import words
+from planefold.doctor.bare.statistics import MIN_POINTS, end_of, in_units, jitter, line, promised_gain, rate_of, unit_of
 from planefold.doctor.case import Curve, Curves
 from planefold.doctor.check import NotApplicableError
 from planefold.doctor.finding import Action, Finding
@@ -37,7 +37,7 @@ def judge(curves: Curves) -> dict[str, Finding]:
     later = curves.epoch > 0
     epoch, values = curves.epoch[later], loss[later]
     if np.isinf(values).any():
-        return {"LC901": verdicts.broken(float(epoch[np.isinf(values)][0]), rate_of(curves))}
+        return {"LC901": words.broken(float(epoch[np.isinf(values)][0]), rate_of(curves))}
     known = np.isfinite(values)
     if known.sum() < MIN_POINTS:
         raise NotApplicableError(f"{counted(int(known.sum()), 'epoch')} with a loss; a verdict needs {MIN_POINTS}")
@@ -55,23 +55,23 @@ def _first(epoch: Curve, values: Curve, name: str, rate: float | None) -> Findin
     if worse > WORSE and name == "training":
         what = f"the training loss ends {worse:.0%} above where it began"
         why = "The steps were so long that each made things worse."
-        return verdicts.told("LC901", what, why, verdicts.slower(rate), {"rise": worse}, 0.9, sure=True)
+        return words.told("LC901", what, why, words.slower(rate), {"rise": worse}, 0.9, sure=True)
     risen = _risen(epoch, values, max(span, FLAT * level)) if name == "validation" else None
     if risen is not None:
         return risen
-    if noise > JUMPS and turns > TURNS and verdicts.level_noise(values) > JUMPS_OF_LEVEL[name]:
+    if noise > JUMPS and turns > TURNS and words.level_noise(values) > JUMPS_OF_LEVEL[name]:
         what = f"the {name} loss jumps by {noise:.0%} of its range from one epoch to the next"
         why = "Steps that are too long leap over the minimum again and again."
         evidence = {"noise": noise, "turns": turns}
         sure = name == "training"
-        return verdicts.told("LC701", what, why, verdicts.calmer(rate), evidence, 0.65 if sure else 0.4, sure=sure)
+        return words.told("LC701", what, why, words.calmer(rate), evidence, 0.65 if sure else 0.4, sure=sure)
     if name == "validation":
         return _improving(epoch, values, span, name, rate)
     fall = (first - end) / level
     if fall < FLAT:
         what = f"the training loss fell by {max(fall, 0):.1%} in all"
         why = "Either the inputs say little about the target, or the training could not find it."
-        return verdicts.told("LC201", what, why, verdicts.bolder(rate), {"fall": fall}, 0.9, sure=False)
+        return words.told("LC201", what, why, words.bolder(rate), {"fall": fall}, 0.9, sure=False)
     return _improving(epoch, values, span, name, rate)
 
 
@@ -98,7 +98,7 @@ def _risen(epoch: Curve, values: Curve, span: float) -> Finding | None:
         Action(words="keep the weights of the best epoch", parameters={"early_stopping": True, "restore_best": True}),
     )
     evidence = {"turning_epoch": float(epoch[turning]), "rise": rise}
-    return verdicts.told("LC101", what, why, advice, evidence, 0.75, sure=False)
+    return words.told("LC101", what, why, advice, evidence, 0.75, sure=False)
 
 
 def _improving(epoch: Curve, values: Curve, span: float, name: str, rate: float | None) -> Finding | None:
@@ -109,4 +109,4 @@ def _improving(epoch: Curve, values: Curve, span: float, name: str, rate: float 
     what = f"the {name} loss was still falling at the end"
     why = "The training may have ended before it was done."
     evidence = {"promised_gain": gain, "epochs": float(epoch[-1])}
-    return verdicts.told("LC301", what, why, verdicts.longer(float(epoch[-1]), rate), evidence, 0.6, sure=False)
+    return words.told("LC301", what, why, words.longer(float(epoch[-1]), rate), evidence, 0.6, sure=False)
