@@ -15,7 +15,6 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score
 
 from planefold.core.errors import DataError, ParameterError
 from planefold.doctor.scoring import (
-    _corrected,
     agreement,
     calibration_of_classes,
     calibration_of_numbers,
@@ -24,6 +23,7 @@ from planefold.doctor.scoring import (
     measure_scores,
     probability_groups,
 )
+from planefold.doctor.scoring.segments import corrected
 
 SHARES = arrays.arrays(float, st.integers(1, 300), elements=st.floats(0, 1))
 
@@ -319,7 +319,7 @@ def test_tables_without_segments_have_none():
 
 @given(arrays.arrays(float, st.integers(1, 40), elements=st.floats(0, 1)))
 def test_p_values_are_corrected_as_scipy_does(p):
-    np.testing.assert_allclose(_corrected(p), stats.false_discovery_control(p))
+    np.testing.assert_allclose(corrected(p), stats.false_discovery_control(p))
 
 
 # ----------------------------------------------------------------------------------------------------------- members

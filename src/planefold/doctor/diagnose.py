@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from planefold.doctor.scan import Scan
 
 GOOD, UNKNOWN = "good fit", "unknown"
+WITHOUT_RANGE = ("diverged", "hardly learned")  # what can be learned is not known then
+DOUBTFUL = 0.05  # of what can be learned: less doubt about the gap is not worth a word
+# Verdict "good fit" asks for these: whether held-out rows got worse, and whether anything was learned at all.
+TOLD_BY = ("LC101", "LC201")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,8 @@ class Diagnosis:
         True as well, but they would only repeat a finding, or advise the opposite.
     not_applicable : mapping of code to str
         Checks that could not say anything, and why.
+    why_unknown : str
+        Why there is no verdict, though there are curves.
     """
 
     findings: tuple[Finding, ...]
@@ -47,6 +53,7 @@ class Diagnosis:
     numbers: Mapping[str, float] = field(default_factory=dict)
     silenced: Mapping[str, Finding] = field(default_factory=dict)
     not_applicable: Mapping[str, str] = field(default_factory=dict)
+    why_unknown: str = ""
 
     @property
     def healthy(self) -> bool:
@@ -61,6 +68,7 @@ class Diagnosis:
         """Return everything as dicts, lists, numbers and text."""
         return {
             "verdict": self.verdict,
+            "why_unknown": self.why_unknown,
             "healthy": self.healthy,
             "numbers": dict(self.numbers),
             "findings": [finding.to_dict() for finding in self.findings],
@@ -78,22 +86,37 @@ class Diagnosis:
         return self.findings[index]
 
     def __str__(self) -> str:
+        """Tell what the curves show in the first line, and then each finding."""
+        told = [self._curves(), "" if self.findings else "nothing is wrong that the checks know of"]
+        if self.findings and not told[0]:
+            told = [", ".join(counted(n, severity) for severity, n in self._severities())]
         n_done = len(CHECKS) - len(self.not_applicable)
-        counts = f"{counted(n_done, 'check')}, {len(self.not_applicable)} had too little to go by"
-        if self.findings:
-            lines = [f"{self._in_a_line()} ({counts})", *map(str, self.findings)]
-        else:
-            lines = [f"{self._in_a_line()}: nothing is wrong that the checks know of ({counts})"]
-        return "\n".join(lines)
+        first = f"{'; '.join(filter(None, told))} ({n_done} of {len(CHECKS)} checks had enough to go by)"
+        return "\n".join([first, *map(str, self.findings)])
 
-    def _in_a_line(self) -> str:
+    def _severities(self) -> Iterator[tuple[str, int]]:
+        for severity, word in zip(SEVERITIES, ("error", "warning", "note"), strict=True):
+            n = sum(finding.severity == severity for finding in self.findings)
+            if n:
+                yield word, n
+
+    def _curves(self) -> str:
         if self.verdict == UNKNOWN:
-            return "diagnosis"
-        gap = self.numbers.get("gap_share")
-        told = (
-            "" if gap is None else f", the gap between training and held-out rows is {gap:.0%} of what can be learned"
-        )
-        return f"learning curves: {self.verdict}{told}"
+            return f"learning curves: no verdict, as {self.why_unknown}" if self.why_unknown else ""
+        return f"learning curves: {self.verdict}{self._gap()}"
+
+    def _gap(self) -> str:
+        """Say how far training and held-out rows are apart, where something was learned that it can be a share of."""
+        share, gap = self.numbers.get("gap_share"), self.numbers.get("gap")
+        if share is None or not gap or self.verdict in (UNKNOWN, *WITHOUT_RANGE):
+            return ""
+        doubt = 2 * self.numbers.get("gap_se", 0.0) * share / gap
+        doubtful = f", give or take {doubt:.0%}" if doubt >= DOUBTFUL else ""
+        if abs(share) < 0.005:
+            return f", no gap between training and held-out rows{doubtful}"
+        if share < 0:
+            return f", the held-out loss is lower than that of training rows by {-share:.0%} of what can be learned{doubtful}"
+        return f", the gap between training and held-out rows is {share:.0%} of what can be learned{doubtful}"
 
 
 def diagnose(
@@ -229,15 +252,23 @@ def diagnose_case(case: Case) -> Diagnosis:
         if finding is not None:
             found[code] = finding
     found = {code: found[code] for code in CHECKS if code in found}
-    loud, silenced = _silence(found)
+    # What another finding about the curves explains stays silent, even if that one is silenced by its cause.
+    shown, repeated = _silence({code: finding for code, finding in found.items() if _is_curves(code)})
+    loud, silenced = _silence({code: finding for code, finding in found.items() if code not in repeated})
     told = sorted(loud.values(), key=lambda finding: finding.severity == "info")
+    verdict = verdict or _verdict(shown.values(), not_applicable)
     return Diagnosis(
         findings=tuple(agreed(told, case.settings)),
-        verdict=_verdict(found, not_applicable) if verdict is None else verdict,
+        verdict=verdict,
         numbers=numbers,
-        silenced=silenced,
+        silenced={code: finding for code, finding in found.items() if code in silenced | repeated},
         not_applicable=not_applicable,
+        why_unknown=_why_unknown(not_applicable) if verdict == UNKNOWN and case.curves is not None else "",
     )
+
+
+def _is_curves(code: str) -> bool:
+    return code.startswith("LC")
 
 
 def _silence(found: Mapping[str, Finding]) -> tuple[dict[str, Finding], dict[str, Finding]]:
@@ -252,13 +283,13 @@ def _silence(found: Mapping[str, Finding]) -> tuple[dict[str, Finding], dict[str
     return loud, {code: finding for code, finding in found.items() if code not in loud}
 
 
-def _verdict(found: Mapping[str, Finding], not_applicable: Mapping[str, str]) -> str:
+def _verdict(shown: Iterable[Finding], not_applicable: Mapping[str, str]) -> str:
     """Name what the curves show; what the checks of other things found changes nothing about it."""
-    about_curves = {code: finding for code, finding in found.items() if code.startswith("LC")}
-    loud, _ = _silence(about_curves)
-    for finding in loud.values():
+    for finding in shown:
         if finding.severity != "info":
             return finding.title
-    # Of a run that somebody stopped, or that never changed its weights, the rest is not known.
-    judged = {code for code in CHECKS if code.startswith("LC") and code not in not_applicable}
-    return GOOD if judged > {"LC901", "LC902"} else UNKNOWN
+    return UNKNOWN if any(code in not_applicable for code in TOLD_BY) else GOOD
+
+
+def _why_unknown(not_applicable: Mapping[str, str]) -> str:
+    return next((not_applicable[code] for code in TOLD_BY if code in not_applicable), "")

@@ -13,6 +13,8 @@ from planefold.engine.run import Run
 
 Floats = NDArray[np.float64]
 
+NO_LEARNING = ("LC201", "LC202", "LC203", "LC301")  # what curves show of a training that does not get on
+
 TINY = 1e-12
 REFERENCE_SKILL = 0.1  # a reference that knows less than that says nothing about what there is to learn
 WORSE_THAN_TRIVIAL = 1.12  # times the trivial loss: beyond any noise of a network that merely learned nothing

@@ -89,7 +89,7 @@ class Finding:
 
     def __str__(self) -> str:
         sure = "" if self.confidence >= 0.995 else f", confidence {self.confidence:.2f}"
-        return (
-            f"{self.severity.upper()} {self.code} {self.title}{sure}: {self.what}\n"
-            f"  why: {self.why}\n  try: {'; or '.join(map(str, self.advice)) or self.try_}"
-        )
+        lines = [f"{self.severity.upper()} {self.code} {self.title}{sure}: {self.what}", f"  why: {self.why}"]
+        if self.advice:
+            lines.append(f"  try: {'; or '.join(map(str, self.advice))}")
+        return "\n".join(lines)

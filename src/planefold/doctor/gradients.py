@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from planefold.core.records import counted
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
 from planefold.doctor.figures import (
+    NO_LEARNING,
     TINY,
     at_start,
     fresh_start,
@@ -24,8 +26,6 @@ from planefold.doctor.figures import (
 )
 from planefold.doctor.finding import Action, Finding
 from planefold.engine.run import Run
-
-NO_LEARNING = ("LC201", "LC202", "LC203", "LC301")  # what curves show of a training that does not get on
 
 RISES_OF_DESCENT, RISES_WITH_MEMORY = 0.001, 0.1  # all rises of the cost as a share of all falls
 JITTER = 0.05  # share of the learnable range
@@ -49,16 +49,16 @@ def check_cost_rises(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: the rises of the objective add up to more than 0.1 % of its falls (plain gradient descent and lbfgs), or
+    **Rule.** The rises of the objective add up to more than 0.1 % of its falls (plain gradient descent and lbfgs), or
     to more than 10 % (rules with memory, which overshoot now and then). A warning where the cost ends more than 5 % of
     its range above the lowest, else for information.
 
-    **Fires on**: full-batch gradient descent with a learning rate of twice the stability limit.
+    **Fires on** full-batch gradient descent with a learning rate of twice the stability limit.
 
-    **Silent on**: batches of some of the rows, and dropout: both change the cost from step to step, whatever the
+    **Silent on** batches of some of the rows, and dropout: both change the cost from step to step, whatever the
     step does; rises in the seventh digit.
 
-    **Limits**: at least five iterations. It does not tell a long step from a wrong gradient:
+    **Limits.** At least five iterations. It does not tell a long step from a wrong gradient:
     ``model.check_gradients(X, y)`` does.
     """
     run = run_of(case)
@@ -109,16 +109,17 @@ def check_rate_too_large(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: a step's length is more than 0.045 of the weights' at the end of the first epoch and the training loss
-    then jumps by more than 5 % of the learnable range from epoch to epoch; or more than 0.18 and less than 90 % of the
-    loss is gone at the end; or more than 0.02 and the training diverged, or more than 30 % of a layer's units died.
+    **Rule.** In the first epoch a step's length is more than 0.045 of the weights' (the median of the layers), and the
+    training loss then jumps by more than 5 % of the learnable range from epoch to epoch. Or more than 0.18, and less
+    than 90 % of what can be learned was. Or more than 0.02, and the training diverged, or more than 30 % of a layer's
+    units died and less than 90 % was learned.
 
-    **Fires on**: Adam with ``learning_rate_init=0.3``.
+    **Fires on** Adam with ``learning_rate_init=0.3``.
 
-    **Silent on**: the long first steps of Adam in a training that then settles; logistic units and one-hot inputs,
+    **Silent on** the long first steps of Adam in a training that then settles; logistic units and one-hot inputs,
     whose first steps are long (0.03 to 0.04); jumps of a small batch at a low rate (GR501 knows them).
 
-    **Limits**: needs the length of a step in the first epoch. A wrong scale of inputs or target has the same symptoms
+    **Limits.** Needs the length of a step in the first epoch. A wrong scale of inputs or target has the same symptoms
     and is told first.
     """
     run = run_of(case)
@@ -138,14 +139,16 @@ def check_rate_too_large(case: Case) -> Finding | None:
         end = "the training diverged"
     elif died >= DIED:
         end = f"{died:.0%} of a layer's units died"
-    else:
+    elif jumps >= JITTER:
         end = f"the loss jumps by {jumps:.0%} of the learnable range from epoch to epoch"
+    else:
+        end = f"{max(share, 0):.0%} of what can be learned was"
     return Finding(
         severity="warning",
         what=f"a step of the first epoch changed the weights by {min(ratio, 1e4):.1%} of their size, and {end}",
         why="Steps this long jump over the minimum, back and forth.",
         advice=(scaled_rate(case, 0.1), Action(words="a larger batch_size")),
-        evidence={"update_ratio": min(ratio, 1e9), "jumps": jumps},
+        evidence={"update_ratio": min(ratio, 1e9), "jumps": jumps, "learned": max(share, -1e9)},
         confidence=confidence("GR201", strength),
     )
 
@@ -161,16 +164,17 @@ def check_rate_too_small(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: the median length of a step in the first half of the training is less than 1.5e-4 of the weights', less
-    than 60 % of what can be learned was, and the training did not level out.
+    **Rule.** The median length of a step in the first half of the training is less than 1.5e-4 of the weights', less
+    than 60 % of what can be learned was, and the training did not level out: its second half brought a tenth or more
+    of all that it learned.
 
-    **Fires on**: Adam with ``learning_rate_init=1e-6``.
+    **Fires on** Adam with ``learning_rate_init=1e-6``.
 
-    **Silent on**: the end of a cosine schedule; trainings that have converged, where gradients and steps are small
+    **Silent on** the end of a cosine schedule; trainings that have converged, where gradients and steps are small
     because nothing is left to do, noisy targets included; networks whose units are blocked (GR3, GR4), which are told
     first; clipped gradients (GR203).
 
-    **Limits**: needs the lengths of some steps.
+    **Limits.** Needs the lengths of some steps.
     """
     run = run_of(case)
     ratio = _usual_step(run)
@@ -217,15 +221,15 @@ def check_clipping(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: ``clip_norm`` is set, the gradient is more than ten times as long, a step changes the weights by less than
+    **Rule.** ``clip_norm`` is set, the gradient is more than ten times as long, a step changes the weights by less than
     1.5e-4 of their size in the first half of the training, and less than 60 % of what can be learned was.
 
-    **Fires on**: ``solver="sgd", clip_norm=1e-4``.
+    **Fires on** ``solver="sgd", clip_norm=1e-4``.
 
-    **Silent on**: clipping that cuts single long gradients; Adam and its relatives, whose steps do not depend on the
+    **Silent on** clipping that cuts single long gradients; Adam and its relatives, whose steps do not depend on the
     gradient's length.
 
-    **Limits**: the length of the gradient is worked out from its root mean square in each layer and the layers' sizes,
+    **Limits.** The length of the gradient is worked out from its root mean square in each layer and the layers' sizes,
     the number of inputs taken as one: a lower bound.
     """
     run = run_of(case)
@@ -272,17 +276,17 @@ def check_vanishing(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: before training the activations' deviation in the last hidden layer is less than 6e-3 of that in the
+    **Rule.** Before training the activations' deviation in the last hidden layer is less than 6e-3 of that in the
     first, or in the first epoch the gradient of the first layer's weights is less than 2e-3 of that of the last
     layer's (1e-4 in networks of two hidden layers); and less than half of what can be learned was (or both shares are
     below 1e-3). Not where half of a layer's units are dead or saturated, which explains it.
 
-    **Fires on**: eight layers of logistic units; weights drawn a hundred times too small.
+    **Fires on** eight layers of logistic units; weights drawn a hundred times too small.
 
-    **Silent on**: deep relu (0.014) and tanh (0.09) networks with the usual first weights; two logistic layers on
+    **Silent on** deep relu (0.014) and tanh (0.09) networks with the usual first weights; two logistic layers on
     sparse inputs (0.001); the end of a training.
 
-    **Limits**: needs two hidden layers, and figures of the first epoch.
+    **Limits.** Needs two hidden layers, and figures of the first epoch.
     """
     run = run_of(case)
     forward, backward = _fading(run)
@@ -352,15 +356,15 @@ def check_exploding(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: before training the activations' deviation in the last hidden layer is more than 30 times that in the
+    **Rule.** Before training the activations' deviation in the last hidden layer is more than 30 times that in the
     first, or in the first epoch a layer's gradient is more than 100 times its weights (root mean squares); and less
     than 90 % of what can be learned was.
 
-    **Fires on**: eight relu layers whose weights are drawn five times too large.
+    **Fires on** eight relu layers whose weights are drawn five times too large.
 
-    **Silent on**: a training that settles all the same, as Adam does not mind the gradient's length.
+    **Silent on** a training that settles all the same, as Adam does not mind the gradient's length.
 
-    **Limits**: needs figures of the first epoch. Unscaled inputs and targets have the same symptoms and are told first.
+    **Limits.** Needs figures of the first epoch. Unscaled inputs and targets have the same symptoms and are told first.
     """
     run = run_of(case)
     gradient, weights = at_start(run, "gradient_norm"), at_start(run, "weight_norm")
@@ -400,15 +404,16 @@ def check_batch_too_small(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: batches of at most 8 rows (and of less than an eighth of the rows), and the training diverged, or its
-    loss jumps by more than 5 % of the learnable range from epoch to epoch, or more than 30 % of a layer's units died.
-    There is no rule of its own: it adds to a learning rate that is too large the other way out.
+    **Rule.** Batches of at most 8 rows (and of less than an eighth of the rows), and the training diverged, or its
+    loss jumps by more than 5 % of the learnable range from epoch to epoch, or more than 30 % of a layer's units died
+    and less than 90 % of what can be learned was. These are the signs of a learning rate that is too large (GR201):
+    this finding adds the other way out.
 
-    **Fires on**: ``batch_size=1`` with ``learning_rate_init=0.05``.
+    **Fires on** ``batch_size=1`` with ``learning_rate_init=0.05``.
 
-    **Silent on**: small batches with a small rate, which settle.
+    **Silent on** small batches with a small rate, which settle.
 
-    **Limits**: how much the rows of a batch disagree is not measured: late in a training that number says nothing, as
+    **Limits.** How much the rows of a batch disagree is not measured: late in a training that number says nothing, as
     the gradient itself goes to zero.
     """
     run = run_of(case)
@@ -416,7 +421,8 @@ def check_batch_too_small(case: Case) -> Finding | None:
         raise NotApplicableError("lbfgs sees all rows in each step")
     if run.batch_size > SMALL_BATCH or run.iterations_per_epoch < SMALL_BATCH:
         return None
-    jumps, died, diverged = jitter(case), share_that_died(run), has_diverged(case)
+    jumps, diverged = jitter(case), has_diverged(case)
+    died = 0.0 if diverged or learned(case) >= 0.9 else share_that_died(run)
     if not diverged and jumps < JITTER and died < DIED:
         return None
     if diverged:
@@ -428,7 +434,7 @@ def check_batch_too_small(case: Case) -> Finding | None:
     new = run.batch_size * 8
     return Finding(
         severity="warning",
-        what=f"each step follows {run.batch_size} row{'s' * (run.batch_size > 1)}, and {end}",
+        what=f"each step follows {counted(run.batch_size, 'row')}, and {end}",
         why="The fewer rows a step follows, the more it goes astray, and the shorter it must be.",
         advice=(
             Action(words="batch_size 8 times larger", parameters={"batch_size": new}),

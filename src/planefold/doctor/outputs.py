@@ -12,20 +12,9 @@ from planefold.doctor.confidence import confidence
 from planefold.doctor.figures import run_of
 from planefold.doctor.finding import Action, Finding
 
-NOT_GETTING_ON = (
-    "GR101",
-    "GR102",
-    "GR201",
-    "GR202",
-    "GR301",
-    "GR401",
-    "DA302",
-    "LC201",
-    "LC202",
-    "LC203",
-    "LC301",
-    "LC901",
-)
+# What steps, units and curves show of a training that cannot get on.
+NOT_GETTING_ON = ("GR101", "GR102", "GR201", "GR202", "GR301", "GR401", "DA302",
+                  "LC201", "LC202", "LC203", "LC301", "LC901")  # fmt: skip
 
 OUTSIDE = 0.25  # share of the targets
 PROBABILITIES = 0.9  # share of the rows
@@ -48,13 +37,13 @@ def check_softmax_twice(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: of 90 % of the rows the inputs of the loss are not negative and sum to 1.
+    **Rule.** Of 90 % of the rows the inputs of the loss are not negative and sum to 1.
 
-    **Fires on**: a network that ends in ``nn.Softmax`` with ``nn.CrossEntropyLoss``.
+    **Fires on** a network that ends in ``nn.Softmax`` with ``nn.CrossEntropyLoss``.
 
-    **Silent on**: logits, which may sum to 1 by chance in single rows.
+    **Silent on** logits, which may sum to 1 by chance in single rows.
 
-    **Limits**: our estimators cannot do this; it is for training loops of one's own.
+    **Limits.** Our estimators cannot do this; it is for training loops of one's own.
     """
     share = float(_fact(case, "sums_to_one"))
     if share < PROBABILITIES:
@@ -75,13 +64,13 @@ def check_output_range(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: more than a quarter of the targets lie outside of what the output can give.
+    **Rule.** More than a quarter of the targets lie outside of what the output can give.
 
-    **Fires on**: labels -1 and 1 with a sigmoid; a standardised target with relu at the output.
+    **Fires on** labels -1 and 1 with a sigmoid; a standardised target with relu at the output.
 
-    **Silent on**: a single target at or slightly beyond the limits.
+    **Silent on** a single target at or slightly beyond the limits.
 
-    **Limits**: our estimators choose the output by the loss, and cannot do this; it is for training loops of one's own.
+    **Limits.** Our estimators choose the output by the loss, and cannot do this; it is for training loops of one's own.
     """
     share = float(_fact(case, "targets_outside"))
     if share <= OUTSIDE:
@@ -106,15 +95,15 @@ def check_negative_loss(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: the lowest loss of a row is below -1e-5, with a cross-entropy, squared, absolute or Huber loss (an
+    **Rule.** The lowest loss of a row is below -1e-5, with a cross-entropy, squared, absolute or Huber loss (an
     error), or with any loss of one's own where the targets are classes, whose likelihood is at most 1 (a warning).
 
-    **Fires on**: a binary cross-entropy with labels -1 and 1; a forgotten or a surplus minus.
+    **Fires on** a binary cross-entropy with labels -1 and 1; a forgotten or a surplus minus.
 
-    **Silent on**: likelihoods of densities, cosine similarities and other losses of one's own for numbers, which may be
+    **Silent on** likelihoods of densities, cosine similarities and other losses of one's own for numbers, which may be
     negative.
 
-    **Limits**: goes by the name of the loss and the kind of the targets.
+    **Limits.** Goes by the name of the loss and the kind of the targets.
     """
     lowest = float(_fact(case, "lowest_loss"))
     run = run_of(case)
@@ -140,16 +129,19 @@ def check_rare_class_missed(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: a class has less than a quarter of its even share of the rows (below 12.5 % of two classes), at least 5
+    **Rule.** A class has less than a quarter of its even share of the rows (below 12.5 % of two classes), at least 5
     held-out rows, and less than 65 % of these are found, 25 points less than of the class that is found best.
 
-    **Fires on**: 2 % of frauds of which one in three is found.
+    **Fires on** 2 % of frauds of which one in three is found.
 
-    **Silent on**: rare classes that are found: imbalance alone does no harm.
+    **Silent on** rare classes that are found: imbalance alone does no harm.
 
-    **Limits**: from few held-out rows the share that is found is known roughly. Classes that overlap cannot both be
-    found.
+    **Limits.** From few held-out rows the share that is found is known roughly. Classes that overlap cannot both be
+    found. With a ``threshold`` of its own a model decides otherwise than by the largest probability, which is what was
+    recorded: then nothing is said.
     """
+    if case.settings.get("threshold") is not None:
+        raise NotApplicableError("decisions with a threshold of their own were not recorded")
     counts = np.asarray(_fact(case, "class_counts"), dtype=float)
     recall = np.asarray(_fact(case, "class_recall"), dtype=float)
     support = np.asarray(_fact(case, "class_support"), dtype=float)
@@ -163,8 +155,8 @@ def check_rare_class_missed(case: Case) -> Finding | None:
     place = int(np.argmin(np.where(missed, recall, np.inf)))
     return Finding(
         severity="warning",
-        what=f"of the rarest class {recall[place]:.0%} of {support[place]:.0f} held-out rows are found, of another "
-        f"{best:.0%}; it is {shares[place]:.1%} of the rows",
+        what=f"of a class that has {shares[place]:.1%} of the rows, {recall[place]:.0%} of {support[place]:.0f} "
+        f"held-out rows are found, of another class {best:.0%}",
         why="A loss that is a mean over the rows is hardly touched by a class this rare.",
         advice=_for_the_rare(case, len(counts)),
         evidence={"recall": float(recall[place]), "share": float(shares[place]), "best": best},
@@ -184,6 +176,6 @@ def _for_the_rare(case: Case, n_classes: int) -> tuple[Action, ...]:
         actions.append(
             Action(words="or resample, which makes up rows of the rare class", parameters={"resample": "smote"})
         )
-    if n_classes == 2 and settings.get("threshold") is None and settings.get("early_stopping", True):
+    if n_classes == 2 and settings.get("early_stopping", True):
         actions.append(Action(words="a threshold that is tuned on the held-out rows", parameters={"threshold": "f1"}))
     return (*actions, Action(words="more rows of this class"))

@@ -25,17 +25,17 @@ def check_inputs(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: among the numeric inputs the largest robust deviation is more than 25 times the smallest, or above 16, or
+    **Rule.** Among the numeric inputs the largest robust deviation is more than 25 times the smallest, or above 16, or
     a median lies more than 16 deviations from zero. Inputs of two values (one-hot) do not count. Of columns that a
     transformer has prepared only the largest deviation counts: pieces of a column that hardly ever differ from 0 or 1
     are as they should be.
 
-    **Fires on**: a salary in dollars beside an age in years, as they are; a year such as 2024.
+    **Fires on** a salary in dollars beside an age in years, as they are; a year such as 2024.
 
-    **Silent on**: ``preprocess="auto"``; columns with heavy tails around zero; one-hot columns; ``batch_norm=True``,
+    **Silent on** ``preprocess="auto"``; columns with heavy tails around zero; one-hot columns; ``batch_norm=True``,
     which rescales what each unit receives.
 
-    **Limits**: the target's scale is another finding (DA302).
+    **Limits.** The target's scale is another finding (DA302).
     """
     facts = run_of(case).facts
     if "input_scale_ratio" not in facts:
@@ -73,14 +73,14 @@ def check_target(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: the target's deviation is above 10 or below 0.01, or its mean is more than 10 deviations from zero.
+    **Rule.** The target's deviation is above 10 or below 0.01, or its mean is more than 10 deviations from zero.
 
-    **Fires on**: prices in dollars with ``preprocess=None``.
+    **Fires on** prices in dollars with ``preprocess=None``.
 
-    **Silent on**: ``preprocess="auto"``, which standardises the target; classes; counts with ``loss="poisson"``, whose
+    **Silent on** ``preprocess="auto"``, which standardises the target; classes; counts with ``loss="poisson"``, whose
     output is a logarithm.
 
-    **Limits**: an output bias that starts at the mean would make up for the offset, and is not seen.
+    **Limits.** An output bias that starts at the mean would make up for the offset, and is not seen.
     """
     run = run_of(case)
     if "target_scale" not in run.facts:

@@ -40,15 +40,15 @@ def check_worse_than_baseline(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: on the held-out rows the mean loss is above that of always predicting the training mean (the shares of the
+    **Rule.** On the held-out rows the mean loss is above that of always predicting the training mean (the shares of the
     classes), by more than 2.5 standard errors of the paired difference and 2 % of that loss. Where more rows are right
     than if the most frequent class was always said (z > 2), only the probabilities are at fault: that is SC201's.
 
-    **Fires on**: a network that was trained on other units of the target, or learned its rows by heart.
+    **Fires on** a network that was trained on other units of the target, or learned its rows by heart.
 
-    **Silent on**: a network that is as good as the rule (LC201 says so), and few rows.
+    **Silent on** a network that is as good as the rule (LC201 says so), and few rows.
 
-    **Limits**: with fewer than about 20 rows hardly anything is sure.
+    **Limits.** With fewer than about 20 rows hardly anything is sure.
     """
     scores = _scores(case)
     found = _compared(scores, "trivial")
@@ -75,14 +75,14 @@ def check_no_better_than_linear(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: the linear model's loss is lower by 3 % of the learnable range and 2.5 standard errors (a warning from
+    **Rule.** The linear model's loss is lower by 3 % of the learnable range and 2.5 standard errors (a warning from
     12 % on); or the rows exclude that the network is better by more than 6 % of it (upper end of the 95 % interval).
 
-    **Fires on**: columns that act each for itself and straight, where a network only adds noise.
+    **Fires on** columns that act each for itself and straight, where a network only adds noise.
 
-    **Silent on**: few rows, where the interval is wide; a network that has learned nothing, as the linear model: LC201.
+    **Silent on** few rows, where the interval is wide; a network that has learned nothing, as the linear model: LC201.
 
-    **Limits**: the linear model is ridge or logistic regression with a quickly chosen penalty, on the columns as the
+    **Limits.** The linear model is ridge or logistic regression with a quickly chosen penalty, on the columns as the
     network gets them: where these are pieces of columns already, it is far from straight.
     """
     scores = _scores(case)
@@ -117,15 +117,15 @@ def check_boosting_is_better(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: their loss is lower by more than 4 % of the learnable range and 2.5 standard errors of the paired
+    **Rule.** Their loss is lower by more than 4 % of the learnable range and 2.5 standard errors of the paired
     difference. From 12 % on it is a warning, below for information.
 
-    **Fires on**: targets that jump where a column passes a value, or depend on products of columns, and networks that
+    **Fires on** targets that jump where a column passes a value, or depend on products of columns, and networks that
     are too small or were trained too shortly for them.
 
-    **Silent on**: smooth targets, where networks are better, and rows so few that it may be chance.
+    **Silent on** smooth targets, where networks are better, and rows so few that it may be chance.
 
-    **Limits**: the trees are quick, not tuned: what they reach can be reached, and more may be possible.
+    **Limits.** The trees are quick, not tuned: what they reach can be reached, and more may be possible.
     """
     scores = _scores(case)
     found, reach = _compared(scores, "trees"), _reach(scores)
@@ -151,16 +151,16 @@ def check_miscalibrated(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**, classes: the expected calibration error is larger than in 99.8 % of draws from the probabilities
+    **Rule.** Classes: the expected calibration error is larger than in 99.8 % of draws from the probabilities
     themselves, and by 0.025 than their mean (a warning from 0.06 on). Numbers: a straight line through truth over
     prediction takes away 2 % of the squared error beyond chance (a warning from 8 % on), and is not y = x (p < 0.002).
 
-    **Fires on**: networks that were trained long after the validation loss turned; class weights and resampling, which
+    **Fires on** networks that were trained long after the validation loss turned; class weights and resampling, which
     change the shares of the classes on purpose; strong dropout, which makes timid.
 
-    **Silent on**: a perfect model with 100 rows, whose calibration error is about 0.07 by chance.
+    **Silent on** a perfect model with 100 rows, whose calibration error is about 0.07 by chance.
 
-    **Limits**: of several classes only the highest probability of each row is judged.
+    **Limits.** Of several classes only the highest probability of each row is judged.
     """
     found = _scores(case).calibration
     if found is None:
@@ -235,16 +235,16 @@ def check_weak_segment(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: at least 25 held-out rows and at most 60 %; their errors are larger than those of the others (ranks,
+    **Rule.** At least 25 held-out rows and at most 60 %; their errors are larger than those of the others (ranks,
     corrected for the number of segments that were looked at, 0.2 % false ones); the share of wrong rows is 1.4 times as
     large and 0.08 higher, or the root mean squared error 1.4 times as large. A warning where trees are better there
     (paired z > 2.5 and 10 % of the learnable range), for information where the rows may simply be harder.
 
-    **Fires on**: a city, an age, missing cells that the network handles badly.
+    **Fires on** a city, an age, missing cells that the network handles badly.
 
-    **Silent on**: the many segments that are a little worse by chance.
+    **Silent on** the many segments that are a little worse by chance.
 
-    **Limits**: quarters of numbers, categories, missing cells, and pairs of these; no other shapes. A rare class is
+    **Limits.** Quarters of numbers, categories, missing cells, and pairs of these; no other shapes. A rare class is
     no segment: DA502.
     """
     scores = _scores(case)
@@ -296,17 +296,17 @@ def check_early_best(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: at least 20 epochs and 100 held-out rows; the score (accuracy, R^2) of their first tenth is not
+    **Rule.** At least 20 epochs and 100 held-out rows; the score (accuracy, R^2) of their first tenth is not
     exceeded by a standard error (0.02 at most) afterwards, while the validation loss fell by 8 % of the learnable
     range. Information only.
 
-    **Fires on**: classes that are found at once, while the probabilities are still being worked out; a score that
+    **Fires on** classes that are found at once, while the probabilities are still being worked out; a score that
     always says the most frequent class.
 
-    **Silent on**: losses that rise or stand still (LC101, LC401, LC402 tell of them), runs that learned next to nothing
+    **Silent on** losses that rise or stand still (LC101, LC401, LC402 tell of them), runs that learned next to nothing
     (LC201), and scores that are perfect.
 
-    **Limits**: about the score that was recorded; another one may still have improved.
+    **Limits.** About the score that was recorded; another one may still have improved.
     """
     curves = case.curves
     if curves is None or curves.val_score is None or curves.val_loss is None:
@@ -350,14 +350,15 @@ def check_unstable(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: the mean rank correlation of the predictions of two members on rows that were held out is below 0.6.
+    **Rule.** On at least 30 rows that were held out, the mean rank correlation of the predictions of two members is
+    below 0.6.
 
-    **Fires on**: few rows and large networks, where chance (start, batches, rows) decides what is learned; columns
+    **Fires on** few rows and large networks, where chance (start, batches, rows) decides what is learned; columns
     that say nothing.
 
-    **Silent on**: members that differ in size but agree on the order.
+    **Silent on** members that differ in size but agree on the order.
 
-    **Limits**: needs several members, or runs with several seeds.
+    **Limits.** Needs several members, or runs with several seeds.
     """
     scores = _scores(case)
     if scores.agreement is None or scores.n_rows < FEWEST_MEMBER_ROWS:

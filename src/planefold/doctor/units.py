@@ -10,6 +10,7 @@ from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
 from planefold.doctor.figures import (
+    NO_LEARNING,
     TINY,
     at_start,
     dead_units,
@@ -25,8 +26,6 @@ from planefold.doctor.figures import (
 from planefold.doctor.finding import Action, Finding
 from planefold.doctor.measures import measured
 from planefold.engine.run import Run
-
-NO_LEARNING = ("LC201", "LC202", "LC203", "LC301")
 
 FIRST_LOSS = 3.0  # times the loss of a network that knows nothing and says so
 DEAD, DIED, ALL_DEAD = 0.5, 0.3, 0.95
@@ -52,15 +51,15 @@ def check_first_loss(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: the loss before training is more than three times log(number of classes), or three times that of always
+    **Rule.** The loss before training is more than three times log(number of classes), or three times that of always
     predicting the mean; and it was not made up for: at least 90 % of the training loss gone, and 80 % of the held-out.
 
-    **Fires on**: first weights drawn ten times too large.
+    **Fires on** first weights drawn ten times too large.
 
-    **Silent on**: rare classes: the bar is the loss of *equal* probabilities, not of the classes' shares; a bad start
+    **Silent on** rare classes: the bar is the loss of *equal* probabilities, not of the classes' shares; a bad start
     that is made up for.
 
-    **Limits**: not for counts (``loss="poisson"``) and batch normalisation, where a healthy start may be far off.
+    **Limits.** Not for counts (``loss="poisson"``) and batch normalisation, where a healthy start may be far off.
     """
     run = run_of(case)
     first, known = _first_loss(run), _ignorance(case, run)
@@ -121,16 +120,16 @@ def check_dead_units(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: more than half of a layer's units are zero on all of the probe's rows (up to 256), and less than 10 % of
+    **Rule.** More than half of a layer's units are zero on all of the probe's rows (up to 256), and less than 10 % of
     what can be learned was, or the share grew by more than 0.3 during the training and less than 90 % was, or it is
     above 0.95. Weights that were put back count, not the last ones.
 
-    **Fires on**: first biases of -5; a learning rate that throws the biases far below zero.
+    **Fires on** first biases of -5; a learning rate that throws the biases far below zero.
 
-    **Silent on**: layers that are zero on 60 to 80 % of rows *and* units, which is how relu works; deep networks that
+    **Silent on** layers that are zero on 60 to 80 % of rows *and* units, which is how relu works; deep networks that
     start with 40 % of dead units and learn all the same; weights that a penalty took to zero.
 
-    **Limits**: seen on a probe: a unit may answer to a row that is not in it.
+    **Limits.** Seen on a probe: a unit may answer to a row that is not in it.
     """
     run = run_of(case)
     before, after = dead_units(run)
@@ -173,15 +172,15 @@ def check_saturated_units(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: beyond 0.98 in size (tanh), below 0.02 or above 0.98 (logistic) are more than 60 % of a layer's
+    **Rule.** Beyond 0.98 in size (tanh), below 0.02 or above 0.98 (logistic) are more than 60 % of a layer's
     activations before training, or more than 85 % at the end of the first epoch where less than 10 % of what can be
     learned was.
 
-    **Fires on**: tanh units whose first weights are drawn ten times too large.
+    **Fires on** tanh units whose first weights are drawn ten times too large.
 
-    **Silent on**: units that saturate late, in a network that has learned; the output.
+    **Silent on** units that saturate late, in a network that has learned; the output.
 
-    **Limits**: of the probe's rows only.
+    **Limits.** Of the probe's rows only.
     """
     run = run_of(case)
     start = at_start(run, "saturated_share")
@@ -217,14 +216,14 @@ def check_symmetric_units(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: at the start more than 90 % of a layer's units have the incoming weights of another unit.
+    **Rule.** At the start more than 90 % of a layer's units have the incoming weights of another unit.
 
-    **Fires on**: ``init="zeros"``; all weights 0.1.
+    **Fires on** ``init="zeros"``; all weights 0.1.
 
-    **Silent on**: layers of one unit; dead units, whose weights differ; units that became alike late, or whose weights
+    **Silent on** layers of one unit; dead units, whose weights differ; units that became alike late, or whose weights
     an L1 penalty took to zero.
 
-    **Limits**: units that are each other's mirror image are not equal, and not reported.
+    **Limits.** Units that are each other's mirror image are not equal, and not reported.
     """
     run = run_of(case)
     shares = at_start(run, "duplicate_share")
@@ -254,15 +253,15 @@ def check_dropout(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: a layer's dropout is 0.6 or more, and the training loss with dropout is above that without by more than
+    **Rule.** A layer's dropout is 0.6 or more, and the training loss with dropout is above that without by more than
     20 % of the trivial loss, or less than 80 % of what can be learned was; but not where the held-out loss is above
     the training loss by more than 20 % of the trivial loss: there dropout has something to do.
 
-    **Fires on**: ``dropout=0.9``.
+    **Fires on** ``dropout=0.9``.
 
-    **Silent on**: 0.3, the default, and 0.5; high dropout in networks so wide that they learn all the same.
+    **Silent on** 0.3, the default, and 0.5; high dropout in networks so wide that they learn all the same.
 
-    **Limits**: on a noisy target without a reference, "less than 80 %" may be all there is.
+    **Limits.** On a noisy target without a reference, "less than 80 %" may be all there is.
     """
     run_of(case)
     rate = float(np.max(np.asarray(case.settings.get("dropout", 0.0), dtype=float), initial=0.0))
@@ -293,16 +292,16 @@ def check_penalty(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule**: in the first epoch the penalty is more than 30 % of the loss of always predicting the same, with ``alpha``
+    **Rule.** In the first epoch the penalty is more than 30 % of the loss of always predicting the same, with ``alpha``
     above a thousandth of the rows in a batch; for ``solver="adamw"``, the penalty's part is more than half of a step
     and takes more than a thousandth off the weights. And less than half of what can be learned was, without a
     divergence, which makes weights and penalties large by itself.
 
-    **Fires on**: ``alpha=300``.
+    **Fires on** ``alpha=300``.
 
-    **Silent on**: penalties as usual, a ten-thousandth of the loss; strong ones of a network that learns all the same.
+    **Silent on** penalties as usual, a ten-thousandth of the loss; strong ones of a network that learns all the same.
 
-    **Limits**: when a training has come to rest, penalty and rows pull alike by definition, so only the first epoch
+    **Limits.** When a training has come to rest, penalty and rows pull alike by definition, so only the first epoch
     counts. Of other people's loops only AdamW's penalty is known.
     """
     run = run_of(case)
@@ -311,10 +310,14 @@ def check_penalty(case: Case) -> Finding | None:
     share = learned(case)
     if weight < PENALTY or share >= 0.5 or has_diverged(case):
         return None
+    weighs = (
+        f"is {0.5 * weight / PENALTY:.3g} times as large as a step"
+        if run.solver == "adamw"
+        else f"weighs {weight:.3g} times what the rows can say"
+    )
     return Finding(
         severity="warning",
-        what=f"in the first epoch the penalty (alpha={alpha:g}) weighs {weight:.3g} times what the rows can say, and "
-        f"{max(share, 0):.0%} of the loss is gone",
+        what=f"in the first epoch the penalty (alpha={alpha:g}) {weighs}, and {max(share, 0):.0%} of the loss is gone",
         why="The weights are held near zero, whatever the rows say.",
         advice=(Action(words="alpha 1000 times lower", parameters={"alpha": float(f"{alpha / 1000:.3g}")}),),
         evidence={"weight": weight, "learned": share},

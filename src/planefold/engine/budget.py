@@ -11,12 +11,14 @@ from collections.abc import Callable
 # ever, so that by the clock on the wall measurements would look cheaper than they are. On Windows it is too coarse.
 CLOCK: Callable[[], float] = time.perf_counter if sys.platform == "win32" else time.thread_time
 
+BY_CHOICE = 0.5  # of the share, for measurements that need not be made, however long the others took
+
 
 class Budget:
     """A share of the time since :meth:`begin` that measurements may take.
 
     Measurements that must be made are made and counted; the others ask :meth:`allows` first. So what must be made
-    early in a short training is paid for by leaving out others later.
+    is paid for by leaving out others, but not by all of them: half of the share is theirs in any case.
 
     Parameters
     ----------
@@ -29,6 +31,8 @@ class Budget:
     ----------
     spent : float
         Seconds that measurements took so far.
+    must : float
+        Seconds of these that had to be spent.
 
     Examples
     --------
@@ -50,7 +54,7 @@ class Budget:
 
     def begin(self) -> None:
         """Start the clock, with nothing spent."""
-        self.spent, self._depth, self._started = 0.0, 0, 0.0
+        self.spent, self.must, self._depth, self._started, self._has_to = 0.0, 0.0, 0, 0.0, False
         self._passed, self._begun = 0.0, self.clock()
 
     def pause(self) -> None:
@@ -67,9 +71,17 @@ class Budget:
         """Seconds since :meth:`begin`, without the pauses."""
         return self._passed + max(0.0, self.clock() - self._begun)
 
-    def spending(self) -> Budget:
+    def spending(self, *, must: bool = False) -> Budget:
         """Time a measurement, also one that fails: ``with budget.spending(): ...``. One within another counts once."""
+        if self._depth == 0:
+            self._has_to = must
         return self
+
+    def spend(self, seconds: float, *, must: bool = False) -> None:
+        """Count a measurement that was timed elsewhere."""
+        self.spent += seconds
+        if must:
+            self.must += seconds
 
     def __enter__(self) -> None:
         if self._depth == 0:
@@ -79,11 +91,14 @@ class Budget:
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
         if self._depth == 0:
-            self.spent += self.clock() - self._started
+            self.spend(self.clock() - self._started, must=self._has_to)
 
     def needs(self, expected: float = 0.0) -> float:
         """Return how many seconds must have passed before a measurement of ``expected`` seconds is allowed."""
-        return (self.spent + expected) / self.share if self.share else math.inf if self.spent + expected else 0.0
+        all_of_it, by_choice = self.spent + expected, self.spent - self.must + expected
+        if not self.share:
+            return math.inf if all_of_it else 0.0
+        return min(all_of_it, by_choice / BY_CHOICE) / self.share
 
     def allows(self, expected: float = 0.0) -> bool:
         """Tell whether a measurement that takes ``expected`` seconds keeps within the share of the time so far."""

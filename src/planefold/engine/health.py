@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ from planefold.engine.batches import Batch
 from planefold.engine.budget import CLOCK
 from planefold.engine.fast import Masks
 from planefold.engine.flat import FlatParameters
-from planefold.engine.kernels import Array
-from planefold.engine.probes import EQUAL, EXTREME, UnitFigures, duplicate_share, unit_figures
+from planefold.engine.kernels import Array, NumpyKernels, kernels_for
+from planefold.engine.probes import EQUAL, EXTREME, duplicate_share, unit_figures
 from planefold.engine.step import Step
+from planefold.networks.activations import NUMPY_ACTIVATIONS
 from planefold.networks.mlp import MLP
 
 N_STEPS = 6  # of an epoch that are watched at most
@@ -86,11 +87,16 @@ class Health:
         return value
 
     def _sum_up(self, values: Array, kind: int, slot: int, members: slice) -> None:
+        self.squares[kind, slot, :, members] = self._squares(values)
+
+    def _squares(self, values: Array) -> NDArray[np.float64]:
+        """Sum the squares of each layer's weights, (n_layers, n_members)."""
+        if len(values) == 1 and isinstance(values, np.ndarray):
+            parts = [values[0, window] for window in self.windows]
+            return np.array([[np.dot(part, part)] for part in parts])
         xp = torch if isinstance(values, Tensor) else np
-        for layer, window in enumerate(self.windows):
-            part = values[:, window]
-            total = xp.einsum("mp,mp->m", part, part)
-            self.squares[kind, slot, layer, members] = total.cpu() if isinstance(total, Tensor) else total
+        sums = [xp.einsum("mp,mp->m", values[:, window], values[:, window]) for window in self.windows]
+        return np.array([total.cpu().numpy() if isinstance(total, Tensor) else total for total in sums])
 
     def figures(self) -> StepFigures:
         """Return what was measured in this epoch, of several steps the median; and forget the time."""
@@ -98,10 +104,10 @@ class Health:
         sizes = np.array([self.net.spec.n_members * (window.stop - window.start) for window in self.windows])
         gradient, before, step = self.squares.sum(axis=-1)
         ratio = np.sqrt(step / np.maximum(before, np.finfo(float).tiny))
-        self._sum_up(self.flat.theta if self.flat.theta.is_cuda else self.flat.theta.numpy(), 1, -1, slice(None))
+        now = self._squares(self.flat.theta if self.flat.theta.is_cuda else self.flat.theta.numpy())
         return {
             "gradient_norm": tuple(np.median(np.sqrt(gradient / sizes), axis=0).tolist()),
-            "weight_norm": tuple(np.sqrt(self.squares[1, -1].sum(axis=-1) / sizes).tolist()),
+            "weight_norm": tuple(np.sqrt(now.sum(axis=-1) / sizes).tolist()),
             "update_ratio": tuple(np.median(ratio, axis=0).tolist()),
         }
 
@@ -115,17 +121,74 @@ class UnitsOfLayers(TypedDict):
     saturated_share: tuple[float, ...]
 
 
-def look_through(net: MLP, X: Tensor, *, at_units: bool) -> tuple[Tensor, UnitsOfLayers | None]:
-    """Compute the outputs of some rows, and on the way look at the units of the hidden layers if they are wanted."""
-    kind, last, found = net.spec.activation, X, list[UnitFigures]()
-    with torch.inference_mode():
-        for last in net.hidden(X):
-            if at_units:
-                found.append(unit_figures(last, kind))
-        outputs = net.output(X, last)
-    if not at_units:
-        return outputs, None
-    return outputs, {
+class Passage:
+    """Forward propagation of the same rows, again and again.
+
+    Parameters
+    ----------
+    net : MLP
+        In evaluation mode, whose parameters stay where they are.
+    X : Tensor of shape (n_rows, n_features) or (n_members, n_rows, n_features)
+
+    Notes
+    -----
+    NumPy goes through few rows in a quarter of torch's time; what is large, or on another device, is left to the
+    network itself. The activations lie in memory that the next call writes over.
+    """
+
+    def __init__(self, net: MLP, X: Tensor) -> None:
+        self.net, self.X = net, X
+        spec = net.spec
+        like = next(net.parameters())
+        by_numpy = isinstance(kernels_for(like, X.shape[-2] * max(spec.layer_units) * spec.n_members), NumpyKernels)
+        self.layers = self._arrays() if by_numpy else None
+        if by_numpy:
+            own, leading = (_of_one, ()) if spec.n_members == 1 else (_as_array, (spec.n_members,))
+            self.inputs = own(X)
+            self.skip = None if net.skip_coef is None else own(net.skip_coef)
+            shapes = [(*leading, X.shape[-2], units) for units in spec.hidden_layer_sizes]
+            self.rooms = [np.empty(shape, self.inputs.dtype) for shape in shapes]
+
+    def _arrays(self) -> list[tuple[Array, Array]]:
+        """Return weights and biases, those of a single network without the member axis."""
+        own = _of_one if self.net.spec.n_members == 1 else _as_array
+        coefs, intercepts = self.net.folded()
+        return [(own(coef), own(intercept)) for coef, intercept in zip(coefs, intercepts, strict=True)]
+
+    def __call__(self) -> tuple[Tensor, list[Any]]:
+        """Return the outputs, (n_members, n_rows, n_outputs), and the activations of each hidden layer."""
+        net, hidden = self.net, list[Any]()
+        if self.layers is None:
+            hidden.extend(net.hidden(self.X))
+            return net.output(self.X, hidden[-1] if hidden else self.X), hidden
+        *layers, (coef, intercept) = self._arrays() if net.spec.batch_norm else self.layers
+        activation, a = NUMPY_ACTIVATIONS[net.spec.activation], self.inputs
+        for (weights, bias), room in zip(layers, self.rooms, strict=True):
+            z = np.matmul(a, weights, out=room)
+            z += bias
+            a = activation(z)
+            hidden.append(a)
+        outputs = np.matmul(a, coef)
+        outputs += intercept
+        if self.skip is not None:
+            outputs += np.matmul(self.inputs, self.skip)
+        return torch.from_numpy(outputs if outputs.ndim == 3 else outputs[None]), hidden
+
+
+def _as_array(tensor: Tensor) -> Array:
+    return tensor.detach().numpy()
+
+
+def _of_one(tensor: Tensor) -> Array:
+    """Return an array without the member axis of a single network: products of matrices are faster than of stacks."""
+    array = tensor.detach().numpy()
+    return array.reshape(array.shape[-2:])
+
+
+def units_of(hidden: Sequence[Any], kind: str) -> UnitsOfLayers:
+    """Summarise the activations of the hidden layers."""
+    found = [unit_figures(activations, kind) for activations in hidden]
+    return {
         "activation_mean": tuple(figures["mean"] for figures in found),
         "activation_std": tuple(figures["std"] for figures in found),
         "dead_share": tuple(figures["dead_share"] for figures in found) if kind == "relu" else (),
@@ -144,5 +207,9 @@ def duplicate_shares(net: MLP) -> tuple[float, ...]:
 
 def _differ_at_once(coef: Tensor) -> bool:
     """Tell whether no two units are alike in their weights of the first input: that is quickly seen of few units."""
-    first = coef[:, 0].sort(dim=-1).values
-    return bool((first.diff(dim=-1) > 2 * EQUAL * coef.abs().max()).all())
+    if coef.is_cuda:
+        return False
+    weights = _as_array(coef)
+    first = np.sort(weights[:, 0], axis=-1)
+    largest = max(weights.max(), -weights.min()) if weights.size else 0.0
+    return bool((first[:, 1:] - first[:, :-1] > 2 * EQUAL * largest).all())

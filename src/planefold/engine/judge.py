@@ -64,13 +64,27 @@ class Judge:
 
     def take(self, outputs: Tensor) -> tuple[float, float | None]:
         """Judge the outputs of a network, (n_members, n_rows, n_outputs)."""
+        loss = self.loss(outputs)
+        return loss, self.scores(outputs[None])[0]
+
+    def loss(self, outputs: Tensor) -> float:
+        """Return the loss of such outputs alone."""
         self.outputs = outputs
         self.row_losses = self.objective.row_loss(outputs, self.y)
         self.losses = self.objective.mean(self.row_losses, self.weights)
-        loss = float(self.losses.mean())
+        return float(self.losses.mean())
+
+    def scores(self, outputs: Tensor) -> list[float | None]:
+        """Return the scores of several answers, (n, n_members, n_rows, n_outputs), as if each were more members."""
         if self.score is None:
-            return loss, None
-        return loss, float(self.score(self.objective.link(outputs), self.y, self.weights).mean())
+            return [None] * len(outputs)
+        n, n_members = outputs.shape[:2]
+        y, weights = self.y, self.weights
+        if n > 1:  # what each member has of its own comes again for each answer
+            y = y.repeat(n, 1, 1) if y.ndim == 3 else y
+            weights = weights.repeat(n, 1) if weights is not None and weights.ndim == 2 else weights
+        of_all = self.score(self.objective.link(outputs.flatten(0, 1)), y, weights)
+        return [float(score) for score in of_all.reshape(n, n_members).mean(dim=1)]
 
     def standard_error(self) -> float | None:
         """Return :meth:`standard_errors` of the answer that was judged last."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from planefold.engine.budget import Budget
 from planefold.engine.facts import CLASSIFICATION, Facts, found_classes, given
 from planefold.engine.flat import FlatParameters
-from planefold.engine.health import Health, duplicate_shares, look_through
+from planefold.engine.health import Health, Passage, duplicate_shares, units_of
 from planefold.engine.judge import Judge, Score
 from planefold.engine.objectives import Objective
 from planefold.engine.run import MAX_VAL_ROWS, Epoch
@@ -52,6 +52,7 @@ class Recorder:
     -----
     Measured in any case: the start, epoch 1, the last epoch, and the epoch whose weights are kept. Of the others as
     many as the budget allows: layers in epochs that lie ever further apart, the training rows as often as possible.
+    What can wait until the training has ended is worked out then, for all epochs at once: single calls cost most.
     """
 
     def __init__(
@@ -70,13 +71,16 @@ class Recorder:
         self.net, self.rows, self.objective, self.score = net, rows, objective, score
         self.judge, self.budget, self.is_first = judge, budget, is_first
         self.answers: list[tuple[Tensor, Tensor]] = []
+        self.looks: list[tuple[int, Tensor, Tensor, Tensor]] = []
+        self.told: dict[int, Figures] = {}  # of each epoch that was looked at
         self.val_se: list[float | None] = []
         self.val_rows: list[NDArray[np.float16]] = []
-        with budget.spending():
+        with budget.spending(must=True):
             self.health = Health(net, flat, n_steps, budget.clock) if n_steps else None
             self.sample = Judge(objective, rows, score, N_EVAL)
+            self.passage = Passage(net, self.sample.X)
         self.next_layers = 1  # the epoch in which layers are to be looked at again
-        self.next_question = 0.0
+        self.next_question = self.due_since = 0.0
         self.is_watched = False
         self.cost_of_layers = self.cost_of_look = 0.0
 
@@ -87,8 +91,8 @@ class Recorder:
         self._keep()
         found: Figures = {}
         if self.is_first or self.budget.allows():
-            with self.budget.spending():
-                found = self._look(at_units=True) | {"duplicate_share": duplicate_shares(self.net)}
+            with self.budget.spending(must=self.is_first):
+                found = self._look(0, at_units=True) | {"duplicate_share": duplicate_shares(self.net)}
         return found
 
     def steps_to_watch(self, number: int) -> tuple[int, ...]:
@@ -102,24 +106,34 @@ class Recorder:
     def epoch_ends(self, number: int) -> Figures:
         """Measure what is due at the end of an epoch."""
         self._keep()
-        found: Figures = {}
+        must = number == 1 and self.is_first
         if self.is_watched and self.health is not None:
             before = self.budget.spent
-            self.budget.spent += self.health.seconds
-            with self.budget.spending():
-                found |= self.health.figures()
-                found |= self._look(at_units=True)
+            self.budget.spend(self.health.seconds, must=must)
+            with self.budget.spending(must=must):
+                found = {**self.health.figures(), **self._look(number, at_units=True)}
             self.cost_of_layers = self.budget.spent - before
             self.next_layers = max(number + 1, int(GROWTH * number))
-        elif (number == 1 and self.is_first) or self._may_look(number):
-            with self.budget.spending():
-                found |= self._look(at_units=False)
-        return found
+            self.due_since = math.inf
+            return found
+        if must or self._may_look(number):
+            before = self.budget.spent
+            with self.budget.spending(must=must):
+                found = self._look(number, at_units=False)
+            self.cost_of_look = self.budget.spent - before
+            return found
+        return {}
 
     def _may_look(self, number: int) -> bool:
-        # While layers are due, the budget is saved up for them, which cost more.
-        waits = self.health is not None and number >= self.next_layers
-        return not waits and self._allows(number, self.cost_of_look)
+        if number < self.next_question:
+            return False
+        saved = 0.0
+        if self.health is not None and number >= self.next_layers:
+            # Layers are due, which cost more: from now on half of the budget is saved up for them.
+            elapsed = self.budget.elapsed
+            self.due_since = min(self.due_since, elapsed)
+            saved = 0.5 * BY_CHOICE * self.budget.share * (elapsed - self.due_since)
+        return self._allows(number, self.cost_of_look + saved)
 
     def _allows(self, number: int, expected: float) -> bool:
         """Ask the budget, but not in each epoch: of a small one even the clock takes its share."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from planefold.core.errors import ParameterError, show
+from planefold.core.errors import DataError, ParameterError
 from planefold.data.encoder import TableEncoder
 from planefold.data.splits import split_rows
 from planefold.data.tables import Table
@@ -44,8 +44,8 @@ def case_of(
     schema = model.encoder_.schema_ if isinstance(model.encoder_, TableEncoder) else None
     parts: dict[str, Any] = {}
     if X is not None:
-        rows = _Rows(model, X, y, validation_data, groups)
-        parts["scan"] = rows.scan(time)
+        rows = _Rows(model, X, y, validation_data, groups, time)
+        parts["scan"] = rows.scan()
         parts["reference"] = rows.reference() if reference else None
         if validation_data is not None:
             parts["scores"] = rows.scores(parts["reference"])
@@ -60,23 +60,15 @@ def case_of(
 class _Rows:
     """Rows that a model learned from, and rows that it did not, raw and as the network receives them."""
 
-    def __init__(self, model: BaseMLP, X: Any, y: Any, validation_data: Any, groups: Any) -> None:
+    def __init__(self, model: BaseMLP, X: Any, y: Any, validation_data: Any, groups: Any, time: Any) -> None:
         self.model = model
-        self.X, self.y = self._read(X, y)
+        self.X, self.y, groups, time = self._read(X, y, groups, time)
         n_rows = n_rows_of(self.X)
-        self.groups = read_groups(groups, n_rows)
+        self.groups, self.time = read_groups(groups, n_rows), time
         self.is_separate = validation_data is not None
         self.is_own_split = False
         if self.is_separate:
-            try:
-                X_val, y_val = validation_data
-            except (TypeError, ValueError):
-                raise ParameterError(
-                    f"validation_data={show(validation_data)} must be a pair (X, y)",
-                    hint="validation_data=(X_val, y_val)",
-                ) from None
-            self.learn, self.held_out = (self.X, self.y), self._read(X_val, y_val)
-            self.learn_groups = self.groups
+            self.learn, self.held_out = (self.X, self.y), self._read(*_pair(validation_data))[:2]
             return
         held_out = getattr(model, "_held_out", None)
         if held_out is not None and held_out.max() < n_rows == model._n_rows:
@@ -86,27 +78,38 @@ class _Rows:
             some, held_out = split_rows(n_rows, test_size=HELD_OUT, groups=self.groups, random_state=0)
         self.learn = pick(self.X, some), self.y[some]
         self.held_out = pick(self.X, held_out), self.y[held_out]
-        self.learn_groups = None if self.groups is None else self.groups[some]
+        if self.is_own_split:  # the scan takes both sides, one below the other
+            both = np.concatenate([some, held_out])
+            self.groups = None if self.groups is None else self.groups[both]
+            self.time = None if time is None else _of_rows(time, n_rows)[both]
 
-    def _read(self, X: Any, y: Any) -> tuple[Any, Array]:
+    def _read(self, X: Any, y: Any, *named: Any) -> tuple[Any, ...]:
+        """Read rows and targets, without the columns that the model does not know, and the columns that have a name."""
         from planefold.estimators.reporting import comparable
 
         X, y = take_target(X, y, self.model.encoder_)
         if y is None:
             raise ParameterError("the targets of the rows are needed, too", hint="diagnose(X, y)")
-        return self.model._read(X), comparable(self.model, read_target(y))
+        X, y = self.model._read(X), comparable(self.model, read_target(y))
+        if len(y) != n_rows_of(X):
+            raise DataError(f"X has {n_rows_of(X):,} rows, y has {len(y):,}", hint="one target for each row of X")
+        columns = [X[name] if isinstance(name, str) and isinstance(X, Table) else name for name in named]
+        known = getattr(self.model, "feature_names_in_", None)
+        if isinstance(X, Table) and X.named and known is not None:  # the target may still be among the columns
+            X = X.select(name for name in X.names if name in set(known))
+        return (X, y, *columns)
 
-    def scan(self, time: Any) -> Scan:
+    def scan(self) -> Scan:
         """Look at the rows themselves: whole, or on both sides of a split that is known."""
         from planefold.doctor.scan import scan
 
         task = "classification" if hasattr(self.model, "classes_") else "regression"
         names = getattr(self.model, "feature_names_in_", None)
-        how: dict[str, Any] = {"task": task, "names": names, "time": time}
+        how: dict[str, Any] = {"task": task, "names": names, "groups": self.groups, "time": self.time}
         if self.is_separate or self.is_own_split:
             (X, y), (X_val, y_val) = self.learn, self.held_out
-            return scan(X, y, X_val=X_val, y_val=y_val, groups=self.learn_groups, **how)
-        return scan(self.X, self.y, groups=self.groups, **how)
+            return scan(X, y, X_val=X_val, y_val=y_val, **how)
+        return scan(self.X, self.y, **how)
 
     def reference(self) -> Reference:
         """Let trees learn from the same rows, in the same loss."""
@@ -146,6 +149,21 @@ class _Rows:
     def _inputs(self, rows: Any) -> Array:
         Z = self.model._encode(rows)
         return np.asarray(Z.toarray() if is_sparse(Z) else Z)
+
+
+def _pair(validation_data: Any) -> tuple[Any, Any]:
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        told = f"validation_data is a {type(validation_data).__name__} and no pair (X, y)"
+        raise ParameterError(told, hint="validation_data=(X_val, y_val)")
+    X_val, y_val = validation_data
+    return X_val, y_val
+
+
+def _of_rows(time: Any, n_rows: int) -> Array:
+    values = np.asarray(time)
+    if values.shape != (n_rows,):
+        raise DataError(f"time has shape {values.shape}, expected ({n_rows},): one moment for each row of X")
+    return values
 
 
 def _columns(rows: Any, model: BaseMLP) -> dict[str, Any]:

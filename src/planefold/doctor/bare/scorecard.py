@@ -72,11 +72,11 @@ def judge_bare(curves: Curves) -> BareVerdict:
 
     Notes
     -----
-    The scorecard computes the statistics of :mod:`planefold.doctor.bare.statistics`, standardises and weighs them, and takes a
-    softmax. ``tools/fit_scorecard.py`` fits it to trainings whose truth was measured on fresh rows, each in several
-    copies: rounded, with fewer epochs, with gaps. There is a sheet of weights for each kind of log: with and without
-    the loss before training and the scores, and for scores alone. How right it is on populations that it was not
-    fitted to stands in ``scorecard.json`` under ``"measured"``.
+    The scorecard computes the statistics of :mod:`planefold.doctor.bare.statistics`, standardises and weighs them, and
+    takes a softmax. ``tools/fit_scorecard.py`` fits it to trainings whose truth was measured on fresh rows, each in
+    several copies: rounded, with fewer epochs, with gaps. There is a sheet of weights for each kind of log: with and
+    without the loss before training and the scores, and for scores alone. How right it is on populations that it was
+    not fitted to stands in ``scorecard.json`` under ``"measured"``.
 
     With one curve, plain rules say what one curve can say, and never that all is well.
 

@@ -10,6 +10,7 @@ from planefold.doctor.scan.sheet import Floats, Sheet
 
 # The 20th neighbour tells how densely rows lie around one. More reach too far in small tables, fewer say too little.
 K = 20
+MIN_VALUES = 10  # of a column: with fewer, distances are but equal or not
 MAX_PARTS = 50  # principal components that stand for a picture
 CELLS = 4_000_000  # of distances at a time: 16 MB
 
@@ -29,10 +30,15 @@ def spread_points(sheet: Sheet, random: np.random.RandomState) -> Floats | None:
         seen = sheet.values[:, np.ptp(sheet.values, axis=0) > 0]
         return components(seen, sheet.n_rows, random) if seen.shape[1] > 1 else None
     columns = [sheet.values[:, j] for j in np.flatnonzero(sheet.numeric)]
-    if sheet.target is not None and not sheet.classes:
+    if has_target(sheet):
         columns.append(sheet.target)
-    placed = [_smeared(column, random) for column in columns if _n_values(column) >= 10]
+    placed = [_smeared(column, random) for column in columns if _n_values(column) >= MIN_VALUES]
     return np.column_stack(placed) if len(placed) >= 2 else None
+
+
+def has_target(sheet: Sheet) -> bool:
+    """Tell whether the last coordinate of a row is its target."""
+    return sheet.target is not None and not sheet.is_classes and _n_values(sheet.target) >= MIN_VALUES
 
 
 def _n_values(column: Floats) -> int:

@@ -12,7 +12,7 @@ from planefold.core.records import Record
 from planefold.doctor.scan.columns import is_id
 from planefold.doctor.scan.forest import unseen_chances
 from planefold.doctor.scan.neighbours import K, chance_of_nearness, components, nearest, spread_points
-from planefold.doctor.scan.overlap import MIN_ROWS as ENOUGH_ROWS
+from planefold.doctor.scan.near import MIN_ROWS as ENOUGH_ROWS
 from planefold.doctor.scan.repeats import row_hashes, twins
 from planefold.doctor.scan.sheet import Floats, Sheet
 

@@ -1,0 +1,252 @@
+"""The checks of the split: rows on both sides, sides that differ, an order that was ignored."""
+
+from __future__ import annotations
+
+import math
+
+from planefold.core.errors import listed
+from planefold.core.records import counted
+from planefold.data.parsing import number_text
+from planefold.doctor.case import Case
+from planefold.doctor.check import NotApplicableError, check
+from planefold.doctor.confidence import confidence
+from planefold.doctor.data.words import named, percent, scan_of
+from planefold.doctor.finding import Action, Finding
+
+SHARED_ROWS = 0.02  # share of the held-out rows from which a leak makes the score wrong, not only flattered
+SHIFT_AUC, SHIFT_Z = 0.05, 3.5  # above one half; standard errors
+COLUMN_DISTANCE, COLUMN_P = 0.10, 1e-4
+LABEL_DISTANCE, LABEL_P = 0.05, 1e-3
+SORTED, ALIKE, ALIKE_Z = 0.9, 0.3, 5.0
+
+
+@check(
+    "DA402",
+    "rows on both sides",
+    silences=("DA403", "LC602"),
+    source="neighbour distances against the local density of the rows; Levina and Bickel, NeurIPS 2004",
+)
+def check_rows_on_both_sides(case: Case) -> Finding | None:
+    """Report held-out rows that are, exactly or nearly, among the rows that were learned from.
+
+    A network that has seen a row gets its copy right without having learned anything; the score then promises what
+    new rows will not keep.
+
+    Notes
+    -----
+    **Rule.** Any of these, where a split is given: at least 1 % and two of the held-out rows equal a training row
+    (inputs and target) and columns agreeing by chance do not explain it; held-out rows have an equal training row
+    more often than training rows have, by 4.5 standard errors; more than 1.5 % of up to 500 held-out rows have a
+    nearest training row that is nearer than chance puts it in one row of a thousand, given how densely rows lie
+    around it (significant against 1 %); 1 % have one that chance puts there in one of ten million; a group
+    (``groups=``) has rows on both sides. Without a split the rows that a random one would hold out are looked at,
+    and the finding is a warning.
+
+    **Fires on** slices of one head in the training and in the test pictures; a table in which every fifth
+    row was entered twice and the copies were dealt at random; measurements repeated on one wine.
+
+    **Silent on** tables of few coarse columns, in which rows coincide by chance; mixtures, long tails, curved
+    surfaces; copies that all lie on one side.
+
+    **Limits.** Near copies are looked for among numbers (and pictures) only, and need two columns with ten different
+    values and 40 rows to learn from. Groups whose rows are as far apart as any two rows cannot be seen: say
+    ``groups=``.
+
+    References
+    ----------
+    Levina and Bickel, "Maximum Likelihood Estimation of Intrinsic Dimension", NeurIPS 2004.
+    Kapoor and Narayanan, "Leakage and the reproducibility crisis in machine-learning-based science", Patterns 2023.
+    """
+    scan = scan_of(case)
+    found = scan.overlap
+    if found is None:
+        raise NotApplicableError("no rows are held out, and there are too few to try a split")
+    if not found.is_leak:
+        return None
+    is_given = scan.n_val > 0
+    kinds = []
+    if found.n_shared_groups:
+        kinds.append(f"{counted(found.n_shared_groups, 'group')} have rows on both sides")
+    if found.n_equal:
+        kinds.append(f"{found.n_equal} of {found.n_val} held-out rows equal a row that was learned from")
+    if found.n_near:
+        seen = "held-out pictures" if scan.is_pictures else "held-out rows"
+        kinds.append(
+            f"{found.n_near} of {found.n_looked_at} {seen} lie nearer to one learned from than chance puts them"
+        )
+    what = "; ".join(kinds)
+    pairs = ", ".join(f"{row + 1} and {other + 1}" for row, other in found.examples[:3])
+    example = f" (held-out and training row {pairs})" if pairs and is_given else ""
+    return Finding(
+        severity="error" if is_given and (found.share >= SHARED_ROWS or found.n_shared_groups) else "warning",
+        what=what + example if is_given else f"of a random split, {what}",
+        why="What was learned by heart passes for what was understood: new rows will be predicted worse than these.",
+        advice=(
+            Action(words="split so that rows of one thing (person, picture, house) stay on one side: groups="),
+            Action(words="leave out copies before the split"),
+        ),
+        evidence={
+            "equal_rows": found.n_equal, "near_rows": found.n_near, "looked_at": found.n_looked_at,
+            "shared_groups": found.n_shared_groups, "share": found.share, "held_out": found.n_val,
+        },
+        confidence=confidence("DA402", found.strength),
+    )  # fmt: skip
+
+
+@check(
+    "DA701",
+    "inputs shifted",
+    silences=("LC501", "LC602"),
+    source="Rabanser, Guennemann and Lipton, 'Failing Loudly', NeurIPS 2019: classifier and univariate tests",
+)
+def check_inputs_shifted(case: Case) -> Finding | None:
+    """Report held-out rows whose inputs are distributed otherwise than those to learn from.
+
+    Notes
+    -----
+    **Rule.** Trees that did not see a row tell its side with an area under the curve above 0.55 and 3.5 standard
+    errors above 0.5; or a column differs: Kolmogorov's distance (categories: total variation) above 0.1 with a
+    probability below 1e-4 by chance, times the number of columns. Of equal and nearly equal rows one is kept: their
+    copies would give a side away.
+
+    **Fires on** rows of another year, another device, another unit. **Silent on** random splits, and on splits by
+    group of many groups.
+
+    **Limits.** Needs 30 rows on either side. A small difference that many columns share may be missed.
+    """
+    scan = scan_of(case)
+    shift = scan.shift
+    if shift is None:
+        raise NotApplicableError("no rows are held out, or fewer than 30 on one side")
+    by_trees = min((shift.auc - 0.5) / SHIFT_AUC, shift.z / SHIFT_Z)
+    by_column = 0.0
+    if shift.columns:
+        by_column = min(max(shift.distances) / COLUMN_DISTANCE, _log_ratio(shift.p, COLUMN_P))
+    strength = max(by_trees, by_column)
+    if strength < 1:
+        return None
+    columns = listed(
+        (f"{name} ({distance:.2f})" for name, distance in zip(shift.columns, shift.distances, strict=True)), limit=3
+    )
+    where = f"most in {columns}" if columns else "in no single column"
+    return Finding(
+        severity="warning",
+        what=f"held-out rows differ from those learned from: trees tell them apart "
+        f"(AUC {shift.auc:.2f}, z = {shift.z:.1f}), {where}",
+        why="The score then speaks of other rows than those that were learned, and of which will new rows be?",
+        advice=(
+            Action(words="find out what changed (time, place, device); learn from rows like those to be predicted"),
+            Action(words="if it is an accident of the split, split at random"),
+        ),
+        evidence={"auc": shift.auc, "z": shift.z, "p_column": shift.p, "columns": len(shift.columns)},
+        confidence=confidence("DA701", strength),
+        where=f"column {shift.columns[0]}" if shift.columns else "",
+    )
+
+
+@check(
+    "DA702",
+    "labels shifted",
+    silences=("LC501", "LC602"),
+    source="chi-squared and Kolmogorov-Smirnov tests of the target",
+)
+def check_labels_shifted(case: Case) -> Finding | None:
+    """Report a target that is distributed otherwise in the held-out rows.
+
+    Notes
+    -----
+    **Rule.** Total variation of the classes (Kolmogorov's distance of numbers) above 0.05 with a probability below
+    0.001 by chance; or a class that the rows to learn from do not have.
+
+    **Fires on** the last rows of a table that is sorted by price. **Silent on** stratified and random splits.
+
+    **Limits.** Needs ten rows on either side.
+    """
+    shift = scan_of(case).label_shift
+    if shift is None:
+        raise NotApplicableError("no rows are held out, or there is no target")
+    strength = min(shift.distance / LABEL_DISTANCE, _log_ratio(shift.p, LABEL_P))
+    if strength < 1 and not shift.only_val:
+        return None
+    name, before, after = shift.shares[0]
+    is_class = bool(scan_of(case).class_counts)
+    numbers = (percent(before), percent(after)) if is_class else (number_text(before), number_text(after))
+    what = f"the share of {name}" if is_class else name
+    new = f"; {named(shift.only_val, 'class')} occur only among the held-out rows" if shift.only_val else ""
+    return Finding(
+        severity="warning",
+        what=f"the target differs between the sides: {what} is {numbers[0]} in training and {numbers[1]} held out{new}",
+        why="Part of the error is then the split's, not the network's.",
+        advice=(Action(words="split at random and, with classes, stratified; or keep the order of time on purpose"),),
+        evidence={"distance": shift.distance, "p": shift.p, "new_classes": len(shift.only_val)},
+        confidence=confidence("DA702", max(strength, 1.0)),
+    )
+
+
+@check(
+    "DA801",
+    "order ignored",
+    silences=("DA701", "DA702", "LC501", "LC602"),
+    source="Wald and Wolfowitz, 1940 (runs); lag-1 rank correlation",
+)
+def check_order_ignored(case: Case) -> Finding | None:
+    """Report rows that stand in an order which the split ignores.
+
+    Two mistakes: rows sorted by the target, of which the last are held out; and rows that follow each other in time,
+    dealt at random, so that the rows before and after a held-out one were learned.
+
+    Notes
+    -----
+    **Rule.** Sorted: for classes, nine tenths fewer changes from row to row than in a random order; for numbers, a rank
+    correlation above 0.9 with the row's number. A warning where the held-out rows are that table's end; for
+    information where no split is given. In time: the target's rank correlation with the row before (as the rows
+    stand, or by ``time=`` or a column of dates) above 0.3 and five standard errors. A warning where held-out rows
+    lie between those to learn from, or where no split is given (a random one would do that); nothing where the last
+    rows are held out.
+
+    **Fires on** a file with all reds before all blues; a daily series split at random. **Silent on** shuffled rows;
+    on a series whose last rows are held out.
+
+    **Limits.** Of a random split whose order of rows is lost, only ``time=`` or a column of dates tells.
+    """
+    scan = scan_of(case)
+    order = scan.order
+    if order is None:
+        raise NotApplicableError("there is no target, or there are fewer than 30 rows")
+    if order.held_out_is_end:
+        return _sorted_finding(
+            order.sortedness, "warning", "rows are sorted by the target, and the held-out ones are an end"
+        )
+    if order.sortedness > SORTED and not order.time:
+        # With a split that took its rows from everywhere, sorted rows are no harm.
+        what = "the rows are sorted by the target"
+        return None if scan.n_val else _sorted_finding(order.sortedness, "info", what)
+    strength = min(order.alike / ALIKE, order.z / ALIKE_Z)
+    if strength < 1 or order.is_mixed is False or (order.is_mixed is None and scan.n_val):
+        return None
+    by = f"in the order of {order.time}, " if order.time else ""
+    mixed = "held-out rows lie between those learned from" if order.is_mixed else "a random split would mix them"
+    return Finding(
+        severity="warning",
+        what=f"{by}rows that follow each other are alike (correlation of the target {order.alike:.2f}), and {mixed}",
+        why="Between two rows that were learned, a row is easy to guess; what comes after the last one is not.",
+        advice=(Action(words="hold out the latest rows: split_rows(..., times=), or pass them as validation_data"),),
+        evidence={"alike": order.alike, "z": order.z},
+        confidence=confidence("DA801", strength),
+        where=f"column {order.time}" if order.time and order.time != "time" else "",
+    )
+
+
+def _sorted_finding(sortedness: float, severity: str, what: str) -> Finding:
+    return Finding(
+        severity=severity,
+        what=what,
+        why="The last rows of such a table are of other classes or sizes than the rest.",
+        advice=(Action(words="shuffle the rows before the split, as train_test_split and early_stopping=True do"),),
+        evidence={"sortedness": sortedness},
+        confidence=confidence("DA801", max(sortedness / SORTED, 1.0) ** 8),
+    )
+
+
+def _log_ratio(p: float, limit: float) -> float:
+    return math.log(max(p, 1e-300)) / math.log(limit)
