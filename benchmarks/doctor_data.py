@@ -1,6 +1,6 @@
 """What the scan of the rows finds in tables with one planted defect, and what it says of tables without.
 
-    python benchmarks/doctor_data.py [--half dev|test] [--tables 600] [--data FOLDER] [--only found|time|real]
+    python benchmarks/doctor_data.py [--half dev|test] [--tables 600] [--data FOLDER] [--only found|scale|time|real]
 
 Every table is made anew from its seed: 200 to 3,000 rows, 3 to 30 columns, of one of nine families (normal,
 correlated, mixtures, coarse numbers, mixed with categories, long tails, near a curved surface, series in time, small
@@ -23,12 +23,14 @@ import numpy as np
 import pandas as pd
 from common import show_table, write_json
 
-from planefold.doctor import Case, diagnose_case
+from planefold import MLPClassifier, MLPRegressor
+from planefold.doctor import Case, Finding, diagnose, diagnose_case
 from planefold.doctor.scan import scan
 
-SEEDS = {"dev": 0, "test": 2_000_000}
+SEEDS = {"dev": 0, "test": 7_000_000}
 FAMILIES = ("normal", "correlated", "mixture", "coarse", "mixed", "tails", "surface", "series", "pictures")
 HELD_OUT = 0.25
+OVERLAP = 0.05  # share of the labels, from which classes overlap
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Rows:
     family: str
     is_classes: bool
     defect: str = "none"
+    overlap: float = 0.0  # share of the labels that the signal alone would not have given
 
     def sides(self) -> dict[str, Any]:
         X, X_val = (self.X[~self.held_out], self.X[self.held_out])
@@ -131,22 +134,24 @@ def healthy(seed: int) -> Rows:
     else:
         X = z = _numbers(family, n, d, rng)
     signal = _signal(z, rng)
-    signal = signal / signal.std() + rng.uniform(0.1, 0.6) * rng.randn(n)
+    clear = signal / signal.std()
+    signal = clear + rng.uniform(0.1, 0.6) * rng.randn(n)
     is_classes = rng.rand() < 0.6
-    y = _classes(signal, rng) if is_classes else 100 + 30 * signal
+    y, overlap = _classes(signal, clear, rng) if is_classes else (100 + 30 * signal, 0.0)
     if family not in ("mixed", "pictures") and rng.rand() < 0.5:
         X = pd.DataFrame(X, columns=[f"f{j}" for j in range(d)])
     held_out = np.zeros(n, dtype=bool)
     held_out[rng.permutation(n)[: int(HELD_OUT * n)]] = True
-    return Rows(X, y, held_out, family, is_classes)
+    return Rows(X, y, held_out, family, is_classes, overlap=overlap)
 
 
-def _classes(signal: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+def _classes(signal: np.ndarray, clear: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, float]:
     n_classes = rng.choice([2, 2, 2, 3, 5])
     shares = rng.dirichlet(np.full(n_classes, 8.0))
     shares = np.maximum(shares, 0.45 / n_classes)
     cuts = np.quantile(signal, np.cumsum(shares / shares.sum())[:-1])
-    return np.array(["red", "green", "blue", "white", "black"])[np.searchsorted(cuts, signal)]
+    codes, clear_codes = np.searchsorted(cuts, signal), np.searchsorted(cuts, clear)
+    return np.array(["red", "green", "blue", "white", "black"])[codes], float(np.mean(codes != clear_codes))
 
 
 def _series(n: int, d: int, rng: np.random.RandomState) -> Rows:
@@ -409,6 +414,13 @@ ALSO_TRUE = {
 FALSE_ALARM_BARS = {"DA402": 0.005}
 
 
+def is_true(code: str, rows: Rows) -> bool:
+    """Tell whether a finding is right about a table."""
+    if code == "DA601" and rows.overlap >= OVERLAP:
+        return True  # "labels contradict each other or classes overlap"
+    return rows.defect in ALSO_TRUE.get(code, {name for name, entry in DEFECTS.items() if entry[1] == code})
+
+
 def tables(half: str, n_tables: int) -> list[Rows]:
     """Every third table is healthy; the others have the defects in turn."""
     waiting = [name for name, (_, _, times, _) in DEFECTS.items() for _ in range(times)]
@@ -429,24 +441,35 @@ def tables(half: str, n_tables: int) -> list[Rows]:
     return found
 
 
-def codes_of(rows: Rows, **how: Any) -> dict[str, Any]:
+def codes_of(rows: Rows, **how: Any) -> dict[str, Finding]:
     """Return the findings by their codes."""
     diagnosis = diagnose_case(Case(scan=scan(**rows.sides(), **how)))
     return {finding.code: finding for finding in (*diagnosis.findings, *diagnosis.silenced.values())}
 
 
 def found(half: str, n_tables: int) -> dict[str, Any]:
+    """Scan planted and healthy tables, and compare what is told with what is there."""
     everything = tables(half, n_tables)
-    spoke, loud, seconds = [], [], []
+    told, seconds = [], []
     for rows in everything:
         started = time.process_time()
-        findings = codes_of(rows)
-        spoke.append(set(findings))
-        loud.append({code for code, finding in findings.items() if finding.severity != "info"})
+        told.append(codes_of(rows))
         seconds.append(time.process_time() - started)
+    results = show_recall(half, everything, told) | show_alarms(everything, told)
+    print(f"\n{len(everything)} tables, {np.median(seconds):.2f} s of one core a table (median)")
+    stated = [
+        {"code": code, "confidence": finding.confidence, "true": is_true(code, rows)}
+        for rows, findings in zip(everything, told, strict=True)
+        for code, finding in findings.items()
+    ]
+    return results | {"seconds": seconds, "told": stated}
+
+
+def show_recall(half: str, everything: list[Rows], told: list[dict[str, Finding]]) -> dict[str, Any]:
+    """Count for each defect how often its check speaks."""
     lines, results = [], {}
     for name, (_, code, _, bar) in DEFECTS.items():
-        planted = [code in codes for rows, codes in zip(everything, spoke, strict=True) if rows.defect == name]
+        planted = [code in findings for rows, findings in zip(everything, told, strict=True) if rows.defect == name]
         recall = float(np.mean(planted)) if planted else float("nan")
         results[name] = {"code": code, "n": len(planted), "recall": recall, "bar": bar}
         met = "" if bar is None else "not planted" if not planted else "met" if recall >= bar else "NOT met"
@@ -454,25 +477,71 @@ def found(half: str, n_tables: int) -> dict[str, Any]:
             [name, code, f"{sum(planted)}/{len(planted)}", f"{recall:.3f}", "" if bar is None else f"{bar}", met]
         )
     show_table(f"found, {half} half", ["defect", "code", "found", "recall", "bar", ""], lines)
-    lines = []
-    for code in sorted({code for codes in spoke for code in codes} | {entry[1] for entry in DEFECTS.values()}):
-        true = ALSO_TRUE.get(code, {name for name, entry in DEFECTS.items() if entry[1] == code})
+    return results
+
+
+def show_alarms(everything: list[Rows], told: list[dict[str, Finding]]) -> dict[str, Any]:
+    """Count for each check how often it speaks where its defect is not."""
+    lines, results = [], {}
+    for code in sorted({code for findings in told for code in findings} | {entry[1] for entry in DEFECTS.values()}):
         clean = [
-            (rows, *codes) for rows, *codes in zip(everything, spoke, loud, strict=True) if rows.defect not in true
+            (rows, findings.get(code))
+            for rows, findings in zip(everything, told, strict=True)
+            if not is_true(code, rows)
         ]
-        alarms = [f"{rows.family}/{rows.defect}" for rows, _, codes in clean if code in codes]
-        notes = [code in codes for _, codes, _ in clean]
-        healthy_alarms = [code in codes for rows, _, codes in clean if rows.defect == "none"]
-        rate = len(alarms) / len(clean)
-        bar = FALSE_ALARM_BARS.get(code)
-        results[code] = {"alarms": len(alarms), "n": len(clean), "rate": rate, "spoke": sum(notes)}
+        alarms = [rows for rows, finding in clean if finding is not None and finding.severity != "info"]
+        n_notes = sum(finding is not None for _, finding in clean)
+        n_healthy = sum(rows.defect == "none" for rows, _ in clean)
+        rate, bar = len(alarms) / len(clean), FALSE_ALARM_BARS.get(code)
+        results[code] = {"alarms": len(alarms), "n": len(clean), "rate": rate, "spoke": n_notes}
         met = "" if bar is None else "met" if rate <= bar else "NOT met"
-        well = f"{sum(healthy_alarms)}/{len(healthy_alarms)}"
-        where = ", ".join(sorted(set(alarms))[:4])
-        lines.append([code, f"{len(alarms)}/{len(clean)}", f"{rate:.4f}", str(sum(notes)), well, met, where])
+        well = f"{sum(rows.defect == 'none' for rows in alarms)}/{n_healthy}"
+        where = ", ".join(sorted({f"{rows.family}/{rows.defect}" for rows in alarms})[:4])
+        lines.append([code, f"{len(alarms)}/{len(clean)}", f"{rate:.4f}", str(n_notes), well, met, where])
     show_table("false alarms", ["code", "alarms", "rate", "with notes", "healthy", "", "where"], lines)
-    print(f"\n{len(everything)} tables, {np.median(seconds):.2f} s of one core a table (median)")
-    return results | {"seconds": seconds}
+    return results
+
+
+def scaled(seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Columns of numbers that were standardised, some flags among them, and a target."""
+    rows, rng = healthy(seed), np.random.RandomState(seed + 3)
+    if rows.family in ("mixed", "pictures", "series"):
+        return None
+    X = np.asarray(rows.X, dtype=float)
+    X = (X - X.mean(axis=0)) / np.maximum(X.std(axis=0), 1e-9)
+    flags = rng.rand(len(X), rng.randint(0, 4)) < 0.2
+    return np.column_stack([X, flags]), rows.y
+
+
+def unscaled(X: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """Give some columns a unit that makes them 100 to 100,000 times as large, or as small, or put them far from 0."""
+    X = X.copy()
+    numbers = [j for j in range(X.shape[1]) if len(np.unique(X[:, j])) > 2]
+    some = rng.permutation(numbers)[: rng.randint(1, max(2, len(numbers) // 2))]
+    if rng.rand() < 0.3:
+        X[:, some] += 10.0 ** rng.uniform(2, 4)
+    else:
+        X[:, some] *= 10.0 ** (rng.uniform(2, 5) * (rng.choice([1, -1]) if len(some) < len(numbers) else 1))
+    return X
+
+
+def show_scales(half: str, n_tables: int) -> dict[str, Any]:
+    """Train a network for one epoch on numbers as they are, and let DA301 judge what it received."""
+    told: dict[bool, list[bool]] = {True: [], False: []}
+    seed = SEEDS[half] + 500_000
+    while len(told[True]) < n_tables // 2:
+        table, rng = scaled(seed), np.random.RandomState(seed + 7)
+        seed += 1
+        if table is None:
+            continue
+        kind = MLPClassifier if table[1].dtype.kind == "U" else MLPRegressor
+        for is_sick, X in ((False, table[0]), (True, unscaled(table[0], rng))):
+            model = kind(preprocess=None, max_iter=1, random_state=0).fit(X, table[1])
+            told[is_sick].append("DA301" in {finding.code for finding in diagnose(run=model.run_).findings})
+    recall, alarms = float(np.mean(told[True])), float(np.mean(told[False]))
+    print(f"\nscales, {half} half: found {sum(told[True])}/{len(told[True])} (bar 0.95), false alarms "
+          f"{sum(told[False])}/{len(told[False])}")  # fmt: skip
+    return {"scale": {"code": "DA301", "n": len(told[True]), "recall": recall, "bar": 0.95, "false alarms": alarms}}
 
 
 def show_times() -> dict[str, float]:
@@ -516,13 +585,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--half", choices=SEEDS, default="dev")
     parser.add_argument("--tables", type=int, default=600)
-    parser.add_argument("--only", choices=("found", "time", "real"))
+    parser.add_argument("--only", choices=("found", "scale", "time", "real"))
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     results: dict[str, Any] = {}
     if options.only in (None, "found"):
         results |= found(options.half, options.tables)
+    if options.only in (None, "scale"):
+        results |= show_scales(options.half, options.tables // 2)
     if options.only in (None, "time"):
         results |= show_times()
     if options.only in (None, "real"):

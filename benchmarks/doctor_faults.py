@@ -340,6 +340,13 @@ class Outcome:
             return [self.refused]
         return [finding.code for finding in self.diagnosis if finding.severity != "info"]
 
+    def confidences(self) -> dict[str, float]:
+        """Return how sure each warning and error is, those that others silence included."""
+        if self.diagnosis is None:
+            return {}
+        told = (*self.diagnosis, *self.diagnosis.silenced.values())
+        return {finding.code: finding.confidence for finding in told if finding.severity != "info"}
+
 
 def train(problem: Problem, settings: Mapping[str, Any], seed: int, fault: Fault | None, *, balanced: bool) -> Outcome:
     """Train an estimator, spoiled by a fault or not."""
@@ -512,7 +519,8 @@ def main(arguments: list[str] | None = None) -> None:
         "total": summary(trials),
         "trials": [
             {"fault": t.fault, "seed": t.seed, "set": t.set, "scores": [t.twin.score, t.sick.score],
-             "told": t.sick.alarms(), "twin": t.twin.alarms()}
+             "harmful": t.harmful, "codes": FAULTS[t.fault].codes, "told": t.sick.alarms(), "twin": t.twin.alarms(),
+             "sure": t.sick.confidences(), "twin sure": t.twin.confidences()}
             for t in trials
         ],
     })  # fmt: skip

@@ -1,10 +1,11 @@
 """Fit how sure the checks of the curves are, on trainings whose truth was measured.
 
-    python tools/calibrate_doctor.py FOLDER [FOLDER ...] [--write]
+    python tools/calibrate_doctor.py FOLDER [FOLDER ...] [--store FOLDER] [--write]
 
 For each rule, ``sigmoid(slope * ln(strength) + offset)`` is fitted to pairs of its strength and whether the fault is
 there (borderline ones are left out), with a ridge towards cautious numbers, so that few runs do not make it certain.
-The error of calibration is printed for populations that were not fitted. ``--write`` keeps the numbers.
+The error of calibration is printed for populations that were not fitted. ``--store`` adds the development half of what
+``benchmarks/doctor.py --make`` trained, ``--write`` keeps the numbers.
 
 Any other source of trainings will do: :func:`calibrate` takes (case, label, flags, population) tuples, of which the
 label is not used, and flags say "yes", "no" or "borderline" for each name in ``FLAGS``.
@@ -15,7 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +31,7 @@ from planefold.doctor.confidence import OFFSET, SLOPE
 from planefold.doctor.curves.rules import strengths
 
 FLAGS = {
+    "LC901": "diverged",
     "LC701": "oscillating",
     "LC201": "never_learned",
     "LC101": "overfit",
@@ -42,7 +45,8 @@ FLAGS = {
 NEAR = 0.8  # strengths from here on say where the border lies, though only those from 1 are told
 RIDGE = 0.3
 FOLDS = 5
-TARGET = Path(__file__).resolve().parents[1] / "src/planefold/doctor/calibration.json"
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "src/planefold/doctor/calibration.json"
 
 
 class Pair(NamedTuple):
@@ -70,6 +74,15 @@ def pairs_of(runs: Iterable[tuple[Case, str | None, Mapping[str, str], str]]) ->
                 continue
             pairs.append(Pair(code, strength, flag == "yes", population))
     return pairs
+
+
+def cases_of_store(folder: Path, *, reference: bool) -> Iterator[tuple[Case, str | None, Mapping[str, str], str]]:
+    """Yield the development half of the benchmark's own runs."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from doctor_runs.cases import cases
+
+    for known in cases(folder, "dev", 3 if reference else 2):
+        yield known.case, known.label, known.flags, f"store {known.population}"
 
 
 def diagnose_curves(case: Case) -> Any:
@@ -136,18 +149,22 @@ def report(pairs: list[Pair]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--store", type=Path)
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
     pairs = []
-    for folder in chosen.folders:
-        for reference in (True, False):
+    for reference in (True, False):
+        for folder in chosen.folders:
             runs = read_labelled_runs(folder, reference=reference)
             pairs += pairs_of((run.case, run.label, run.flags, run.population) for run in runs)
+        if chosen.store:
+            pairs += pairs_of(cases_of_store(chosen.store, reference=reference))
     report(pairs)
     numbers = calibrate(pairs)
     print(json.dumps(numbers))
     if chosen.write:
-        TARGET.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        kept = json.loads(TARGET.read_text(encoding="utf-8"))  # of causes and scores: tools/calibrate_causes.py
+        TARGET.write_text(json.dumps(kept | numbers, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

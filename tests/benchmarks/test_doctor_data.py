@@ -84,3 +84,25 @@ def test_the_script_runs(doctor_data: ModuleType, tmp_path: Path, capsys: pytest
     found = json.loads(results.read_text())
     assert found["DA402"]["alarms"] == 0
     assert len(found["seconds"]) == 12
+    assert {one["code"] for one in found["told"] if one["true"]} >= {"DA402"}
+
+
+def test_numbers_on_a_wrong_scale_are_found_and_scaled_ones_are_not(
+    doctor_data: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = doctor_data.show_scales("dev", 8)["scale"]
+    assert "scales, dev half" in capsys.readouterr().out
+    assert found["n"] == 4
+    assert found["recall"] == 1
+    assert found["false alarms"] == 0
+
+
+def test_unscaled_columns_differ_by_more_than_their_units_allow(doctor_data: ModuleType) -> None:
+    X = np.random.RandomState(0).randn(200, 6)
+    for seed in range(20):
+        other = doctor_data.unscaled(X, np.random.RandomState(seed))
+        changed = np.flatnonzero((other != X).any(axis=0))
+        assert 0 < len(changed) < 6
+        scale = other[:, changed].std(axis=0)
+        far = np.abs(other[:, changed].mean(axis=0)) / scale
+        assert np.all((scale > 50) | (scale < 0.02) | (far > 50))

@@ -150,6 +150,9 @@ HEALTHY = {
         make_case(FALLING, start={"update_ratio": (0.25, 0.2, 0.2)}),
         make_case(JUMPS, start={"update_ratio": (0.038, 0.03, 0.03)}),  # logistic units, and noise of other origin
         make_case(FALLING, start={"update_ratio": (0.6, 0.01, 0.01)}),  # one layer that starts small
+        make_case(SLOW, settings={"skip": "linear"}, start={"update_ratio": (0.04, 0.6)}),  # an output from zero
+        make_case(SLOW, settings={"skip": "linear"}, start={"update_ratio": (0.03, 0.03, 0.6)},
+                  later={"dead_share": (0.9, 0.9)}),  # units that nobody needs beside the linear path
     ],
     "GR202": [
         make_case(FALLING, later={"update_ratio": (1e-6,) * 3}, figures_in=(0, 1, 3, 17, 28)),  # cosine's end
@@ -168,7 +171,8 @@ HEALTHY = {
         make_case(FLAT, start={"gradient_norm": (0.0, 0.0, 1e-2), "dead_share": (0.9, 0.9)}),  # dead explains it
     ],
     "GR302": [make_case(FALLING, start={"activation_std": (1.0, 10.0)}),
-              make_case(FALLING - 0.04, start={"gradient_norm": (50.0,) * 3})],
+              make_case(FALLING - 0.04, start={"gradient_norm": (50.0,) * 3}),
+              make_case(SLOW, settings={"skip": "linear"}, start={"weight_norm": (0.3, 0.3, 0.0)})],
     "GR401": [
         make_case(FALLING, start={"dead_share": (0.41, 0.3)}),
         make_case(FALLING, start={"dead_share": (0.6, 0.1)}),  # learns all the same
@@ -183,6 +187,7 @@ HEALTHY = {
     "GR403": [make_case(start={"duplicate_share": (0.0, 0.0)}, later={"duplicate_share": (1.0, 1.0)}),
               make_case(start={"duplicate_share": (0.4, 0.0)})],
     "GR501": [make_case(FALLING, **SINGLE_ROWS), make_case(JUMPS),
+              make_case(FALLING - 0.04, later={"dead_share": (0.9, 0.0)}, **SINGLE_ROWS),  # without harm
               make_case(JUMPS, batch_size=4, iterations_per_epoch=3)],
     "GR601": [make_case(facts={"sums_to_one": 0.02})],
     "GR602": [make_case(facts={"targets_outside": 0.04})],
@@ -298,6 +303,25 @@ def test_units_that_died_on_the_way_want_shorter_steps_and_those_born_dead_anoth
     assert finding("GR401", born).where == "layer 2"
     assert finding("GR401", died).advice[0].parameters == {"learning_rate_init": 0.001}
     assert finding("GR401", died).where == "layer 1"
+
+
+def test_dead_units_beside_a_linear_path_that_learned_are_for_information():
+    dead = {"dead_share": (1.0, 1.0)}
+    settings = {"skip": "linear"}
+    assert finding("GR401", make_case(SLOW, later=dead, settings=settings)).severity == "info"
+    assert finding("GR401", make_case(FLAT, later=dead, settings=settings)).severity == "warning"
+    assert finding("GR401", make_case(SLOW, later=dead)).severity == "warning"
+
+
+def test_nothing_is_said_of_rare_classes_where_a_threshold_decides():
+    with pytest.raises(NotApplicableError, match="threshold"):
+        finding("DA502", make_case(facts=RARE, settings={"threshold": "f1"}))
+
+
+def test_a_step_that_is_too_long_says_what_came_of_it():
+    whats = [finding("GR201", case).what for case in SICK["GR201"]]
+    ends = ["jumps by", "of what can be learned was", "diverged", "diverged"]
+    assert all(end in what for end, what in zip(ends, whats, strict=True))
 
 
 def test_a_reference_says_how_much_there_was_to_learn():

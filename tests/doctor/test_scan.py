@@ -169,6 +169,50 @@ def test_without_a_split_a_random_one_is_tried_and_groups_mend_it():
     assert not scan(X, y, groups=thing).overlap.is_leak
 
 
+def _sharing_a_target(n_things=300, seed=0):
+    """Rows of one thing, as far apart as those of any two things nearly are, with one target."""
+    rng = np.random.RandomState(seed)
+    thing = np.repeat(np.arange(n_things), 5)
+    centre = rng.randn(n_things, 3)
+    return centre[thing] + 0.12 * rng.randn(5 * n_things, 3), np.sum(centre, axis=1)[thing], thing
+
+
+def test_rows_of_one_thing_are_known_by_their_target():
+    X, y, thing = _sharing_a_target()
+    held_out = np.random.RandomState(1).rand(len(y)) < 0.25
+    found = scan(X[~held_out], y[~held_out], X_val=X[held_out], y_val=y[held_out]).overlap
+    assert found.near.strength < 1 < found.near.strength_of_targets
+    assert found.is_leak
+    # Brute force: how often the nearest row, judged by the inputs as they are, has the same target.
+    neighbours = NearestNeighbors(n_neighbors=1).fit(X[~held_out])
+    same = y[~held_out][neighbours.kneighbors(X[held_out], return_distance=False)[:, 0]] == y[held_out]
+    assert found.near.n_same_target == pytest.approx(same.sum() * found.near.n_looked_at / held_out.sum(), rel=0.1)
+    apart = thing >= 225
+    assert scan(X[~apart], y[~apart], X_val=X[apart], y_val=y[apart]).overlap.strength < 0.5
+
+
+@pytest.mark.parametrize("step", [0.02, 0.1, 1.0])
+def test_a_rounded_target_is_shared_by_chance(step):
+    rng = np.random.RandomState(0)
+    X = rng.rand(1500, 2)
+    y = np.round((3 * X[:, 0] + np.sin(4 * X[:, 1])) / step) * step
+    assert not scan(**_split(X, y, 300)).overlap.is_leak
+    assert not scan(**_split(np.round(X, 2), np.maximum(y - 1.5, 0), 300)).overlap.is_leak
+
+
+def test_copies_of_a_table_are_told_from_copies_that_were_put_on_both_sides():
+    X, y = _problem(600)
+    again = np.random.RandomState(1).permutation(600)[:200]
+    order = np.random.RandomState(2).permutation(800)
+    X_twice, y_twice = np.concatenate([X, X[again]])[order], np.concatenate([y, y[again]])[order]
+    dealt = scan(**_split(X_twice, y_twice, 200)).overlap
+    assert dealt.is_leak
+    assert not dealt.is_beyond_copies
+    parts = _split(X, y, 150)
+    parts["X_val"][:30], parts["y_val"][:30] = parts["X"][:30], parts["y"][:30]
+    assert scan(**parts).overlap.is_beyond_copies
+
+
 def test_a_group_on_both_sides_is_an_overlap():
     X, y = _problem()
     groups = np.arange(400)

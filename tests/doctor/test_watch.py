@@ -463,7 +463,7 @@ def test_looks_are_spread_evenly_over_what_is_planned_and_stay_within_their_shar
         return forward(*arguments)
 
     watch._forward, watch.budget.clock = slow, lambda: now
-    watch._costs, watch._start_cost = {True: 10.0}, 0.0
+    watch.pace.costs, watch.pace.start_cost = {True: 10.0}, 0.0
     watch.budget.begin()
     for _ in range(200):
         now += 100.0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from planefold.cli.options import check_outputs, json_option, print_json, print_line, reading_options
+from planefold.cli.options import check_outputs, json_option, print_json, print_line, reading_options, say
 from planefold.cli.pictures import check_picture, save_picture
 from planefold.core.errors import DataError, ParameterError, PlanefoldError, unknown_choice, unknown_column
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from planefold.estimators.base import BaseMLP
 
 EXIT_GATE = 3
+# How advice is written for Python -> what is typed at the command line.
+_TYPED = {"model.diagnose(X, y, reference=True)": "planefold doctor MODEL DATA", "groups=": "--group COLUMN"}
 
 
 @click.command(short_help="Say what is wrong, and what to try.", context_settings={"show_default": True})
@@ -54,15 +58,16 @@ def doctor(file: Path | None, data: Path | None, explain: str | None, fail_on: s
     if file is None:
         raise click.UsageError("what is to be looked at?\n  hint: planefold doctor FILE, a model, a table or a log")
     _check(file, data, asked)
-    found, shown = _diagnosed(file, data, asked)
+    found, shown, taken = _diagnosed(file, data, asked)
     if asked["output"] is not None:
         _draw(shown, asked["output"])
     if as_json:
         from planefold.reports.plain import plain
 
-        print_json(plain({"file": str(file), "runs": {name: one.to_dict() for name, one in found.items()}}))
+        runs = {name: one.to_dict() | {"taken": taken[name]} for name, one in found.items()}
+        print_json(plain({"file": str(file), "runs": runs}))
     else:
-        _print(found, everything)
+        _print(found, taken, everything)
     fails = fail_on is not None and any(one.at_least(fail_on) for one in found.values())
     return EXIT_GATE if fails else 0
 
@@ -79,6 +84,10 @@ def _check(file: Path, data: Path | None, asked: Mapping[str, Any]) -> None:
     if for_logs and (is_model or asked["target"] is not None):
         flag = "--" + for_logs[0].replace("_", "-")
         raise ParameterError(f"{flag} {asked[for_logs[0]]} is for training logs", hint="leave it out")
+    reads_rows = data is not None or asked["target"] is not None
+    for_tables = [name for name, usual in (("delimiter", None), ("encoding", "utf-8")) if asked[name] != usual]
+    if for_tables and not reads_rows:
+        raise ParameterError(f"--{for_tables[0]} {asked[for_tables[0]]} is for tables", hint="leave it out")
     needs_rows = [name for name in ("validation", "group", "time_") if asked[name] is not None]
     if needs_rows and ((is_model and data is None) or (not is_model and asked["target"] is None)):
         flag = "--" + needs_rows[0].removesuffix("_")
@@ -93,15 +102,15 @@ def _check(file: Path, data: Path | None, asked: Mapping[str, Any]) -> None:
 
 def _diagnosed(
     file: Path, data: Path | None, asked: Mapping[str, Any]
-) -> tuple[dict[str, Diagnosis], Run | Curves | None]:
-    """Return the diagnosis of each run, and the curves of the last one."""
+) -> tuple[dict[str, Diagnosis], Run | Curves | None, dict[str, tuple[str, ...]]]:
+    """Return the diagnosis of each run, the curves of the last one, and which columns of a log were taken for what."""
     if file.suffix == ".fold":
         from planefold.estimators import load
 
         model = load(file)
-        return {str(file): _of_model(model, data, asked)}, model.run_
+        return {str(file): _of_model(model, data, asked)}, model.run_, {str(file): ()}
     if asked["target"] is not None:
-        return {str(file): _of_table(file, asked)}, None
+        return {str(file): _of_table(file, asked)}, None, {str(file): ()}
     return _of_log(file, asked)
 
 
@@ -122,10 +131,8 @@ def _of_model(model: BaseMLP, data: Path | None, asked: Mapping[str, Any]) -> Di
     held_out = None
     if asked["validation"] is not None:
         judged = _read(asked["validation"], asked)
-        held_out = (judged, _target(judged, target))
-    return model.diagnose(
-        learned, _target(learned, target), validation_data=held_out, groups=parts["group"], time=parts["time"]
-    )
+        held_out = _apart(judged, target)
+    return model.diagnose(*_apart(learned, target), validation_data=held_out, groups=parts["group"], time=parts["time"])
 
 
 def _of_table(file: Path, asked: Mapping[str, Any]) -> Diagnosis:
@@ -143,16 +150,18 @@ def _of_table(file: Path, asked: Mapping[str, Any]) -> Diagnosis:
     )
 
 
-def _of_log(file: Path, asked: Mapping[str, Any]) -> tuple[dict[str, Diagnosis], Curves]:
+def _of_log(file: Path, asked: Mapping[str, Any]) -> tuple[dict[str, Diagnosis], Curves, dict[str, tuple[str, ...]]]:
     from planefold.doctor import Case, diagnose_case
     from planefold.doctor.logs import read_log
 
     try:
         runs = read_log(file, train=asked["train_column"], val=asked["val_column"], epoch=asked["epoch_column"])
     except DataError as error:
-        error.hint = "; ".join(filter(None, [error.hint, "of a table, say what to predict: --target COLUMN"]))
+        hint = (error.hint or "").replace("train=, val=, epoch=", "--train-column, --val-column, --epoch-column")
+        error.hint = "; ".join(filter(None, [hint, "of a table, say what to predict: --target COLUMN"]))
         raise
-    return {curves.source: diagnose_case(Case(curves=curves)) for curves in runs}, runs[-1]
+    found = {curves.source: diagnose_case(Case(curves=curves)) for curves in runs}
+    return found, runs[-1], {curves.source: getattr(curves, "notes", ()) for curves in runs}
 
 
 def _read(path: Path, asked: Mapping[str, Any]) -> Table:
@@ -169,30 +178,55 @@ def _column(table: Table, name: str | None, flag: str) -> Any:
     return table[name]
 
 
-def _target(table: Table, name: str | None) -> Any:
-    if name is None:
+def _apart(table: Table, target: str | None) -> tuple[Table, Any]:
+    """Return the columns without the target, and the target."""
+    if target is None:
         raise PlanefoldError("the file does not say which column was predicted", hint="say it: --target COLUMN")
-    return _column(table, name, "--target")
+    return table.drop([target] if target in table.names else []), _column(table, target, "--target")
 
 
 # ------------------------------------------------------------------------------------------------------- the story
 
 
-def _print(found: Mapping[str, Diagnosis], everything: bool) -> None:
-    from planefold.cli.flags import in_flags
-
+def _print(found: Mapping[str, Diagnosis], taken: Mapping[str, tuple[str, ...]], everything: bool) -> None:
     for number, (name, diagnosis) in enumerate(found.items()):
         if number:
             print_line("")
         if len(found) > 1:
             print_line(f"{name}:")
-        for line in str(diagnosis).splitlines():
-            print_line(in_flags(line))
+        if taken[name]:
+            say(f"{name}: {'; '.join(taken[name])}")
+        for line in _told(diagnosis, ours=not taken[name]).splitlines():
+            print_line(line)
         if everything:
-            for code, finding in diagnosis.silenced.items():
-                print_line(f"also true, but not told: {code} {finding.title}: {finding.what}")
-            for code, why in diagnosis.not_applicable.items():
-                print_line(f"not looked at: {code}: {why}")
+            _print_rest(diagnosis)
+
+
+def _told(diagnosis: Diagnosis, *, ours: bool) -> str:
+    """Tell the findings; flags and parameters of planefold would be no help with another tool's log."""
+    from planefold.cli.flags import in_flags
+
+    if ours:
+        told = in_flags(str(diagnosis))
+        for python, typed in _TYPED.items():
+            told = told.replace(python, typed)
+        return told
+    wordy = [
+        replace(finding, advice=tuple(replace(action, parameters={}) for action in finding.advice))
+        for finding in diagnosis
+    ]
+    return str(replace(diagnosis, findings=tuple(wordy)))
+
+
+def _print_rest(diagnosis: Diagnosis) -> None:
+    """Print what was silenced, and which checks had too little to go by, reason by reason."""
+    for code, finding in diagnosis.silenced.items():
+        print_line(f"also true, but not told: {code} {finding.title}: {finding.what}")
+    reasons: dict[str, list[str]] = {}
+    for code, why in diagnosis.not_applicable.items():
+        reasons.setdefault(why, []).append(code)
+    for why, codes in reasons.items():
+        print_line(f"not looked at: {', '.join(codes)}: {why}")
 
 
 def _explain(code: str) -> None:
@@ -202,10 +236,23 @@ def _explain(code: str) -> None:
 
     check = CHECKS.get(code.upper())
     if check is None:
-        raise unknown_choice("check", code, CHECKS)
+        raise unknown_choice("check", code, sorted(CHECKS))
     print_line(f"{check.code} {check.title}")
     print_line("")
-    print_line(inspect.cleandoc(check.__doc__ or ""))
+    print_line(_plain(inspect.cleandoc(check.__doc__ or "")))
     if check.source:
         print_line("")
         print_line(f"Source: {check.source}")
+
+
+def _plain(page: str) -> str:
+    r"""Take the marks out of a page of the docs.
+
+    >>> print(_plain("Report it.\n\nNotes\n-----\n**Rule.** More than ``x``, see :func:`~a.b`."))
+    Report it.
+    <BLANKLINE>
+    Rule. More than x, see a.b.
+    """
+    page = re.sub(r"^Notes\n-+\n", "", page, flags=re.MULTILINE)
+    page = re.sub(r"^(\w+)\n-{3,}\n", r"\1\n", page, flags=re.MULTILINE)
+    return re.sub(r":\w+:`~?([^`]*)`", r"\1", page).replace("**", "").replace("``", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from planefold.core.errors import PlanefoldError, listed
 from planefold.engine.plan import SCHEDULES, SOLVERS
 
 if TYPE_CHECKING:
-    from planefold.doctor import Diagnosis
+    from planefold.doctor import Diagnosis, Finding
     from planefold.estimators.advice import Retrial
     from planefold.reports import Evaluation
 
@@ -188,8 +189,7 @@ def _fit(job: Job, target: str) -> list[str]:
                 error.add_note(f"while training on {job.X.source}")
             raise
     job.model.target_name_ = target
-    messages = [in_flags(str(warning.message)) for warning in caught if issubclass(warning.category, UserWarning)]
-    return list(dict.fromkeys(messages))
+    return _messages(caught)
 
 
 def _fix(job: Job, target: str, *, as_json: bool) -> tuple[Job, Retrial | None]:
@@ -198,17 +198,37 @@ def _fix(job: Job, target: str, *, as_json: bool) -> tuple[Job, Retrial | None]:
 
     X, y = job.part(job.learn)
     groups = None if job.groups is None else job.groups[job.learn]
-    diagnosis = job.model.diagnose(X, y, groups=groups)
-    finding, action = advice_in(job.model, diagnosis.at_least("warning"))
+    found = job.model.diagnose(X, y, groups=groups).at_least("warning")
+    finding, action = advice_in(job.model, found)
     if finding is None or job.model.run_.stopped_because == "interrupted":
         if not as_json:
-            say("nothing to mend: no finding has advice that is a parameter")
+            say(f"not trained again: {_why_not(job, found)}")
         return job, None
     if not as_json:
         say(in_flags(f"{finding.code} {finding.title}: trains again with {action}"))
-    retrial = job.model.retrain(finding, X, y, groups=groups)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        retrial = job.model.retrain(finding, X, y, groups=groups)
+    for message in _messages(caught):
+        note(message)
     retrial.model.target_name_ = target
     return (replace(job, model=retrial.model) if retrial.gain > 0 else job), retrial
+
+
+def _why_not(job: Job, found: Sequence[Finding]) -> str:
+    """Say why the doctor's advice is not tried."""
+    if job.model.run_.stopped_because == "interrupted":
+        return "somebody stopped it"
+    if not found:
+        return "the doctor finds nothing wrong"
+    codes = listed([f"{finding.code} {finding.title}" for finding in found], limit=3)
+    return f"no parameter does what is advised against {codes}"
+
+
+def _messages(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """Return what users are warned of, once each, in flags."""
+    told = [in_flags(str(warning.message)) for warning in caught if issubclass(warning.category, UserWarning)]
+    return list(dict.fromkeys(told))
 
 
 def _judge(

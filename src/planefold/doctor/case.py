@@ -49,6 +49,9 @@ class Curves(Record):
         Rows behind the curves.
     n_eval : int or None
         Training rows behind ``train_eval`` and ``train_se``.
+    is_plain : bool
+        Whether the network does the same in training as elsewhere (no dropout, no batch norm): then ``train_loss`` and
+        ``train_eval`` differ by the steps of one epoch, and by the rows.
     kept_train : tuple of float or None
         Loss of more training rows with the weights that were kept, its standard error, and how many rows these are.
     kept_epoch : int or None
@@ -76,6 +79,7 @@ class Curves(Record):
     n_train: int | None = None
     n_val: int | None = None
     n_eval: int | None = None
+    is_plain: bool = False
     kept_train: tuple[float, float, int] | None = None
     kept_epoch: int | None = None
     stopped_because: str = ""
@@ -106,10 +110,16 @@ class Curves(Record):
             n_train=run.n_train,
             n_val=run.n_judged or run.n_val or None,
             n_eval=run.n_eval or None,
+            is_plain=_is_plain(run),
             kept_train=_kept_train(run),
             kept_epoch=run.best_epoch if run.restored_best else None,
             stopped_because=run.stopped_because,
         )
+
+
+def _is_plain(run: Run) -> bool:
+    settings = run.settings
+    return settings.get("batch_norm") is False and not np.any(settings.get("dropout", 1.0) or 0.0)
 
 
 def _kept_train(run: Run) -> tuple[float, float, int] | None:

@@ -87,10 +87,12 @@ class Diagnosis:
 
     def __str__(self) -> str:
         """Tell what the curves show in the first line, and then each finding."""
-        told = [self._curves(), "" if self.findings else "nothing is wrong that the checks know of"]
-        if self.findings and not told[0]:
-            told = [", ".join(counted(n, severity) for severity, n in self._severities())]
         n_done = len(CHECKS) - len(self.not_applicable)
+        told = [self._curves()]
+        if not self.findings and n_done:
+            told.append("nothing is wrong that the checks know of")
+        elif self.findings and not told[0]:
+            told = [", ".join(counted(n, severity) for severity, n in self._severities())]
         first = f"{'; '.join(filter(None, told))} ({n_done} of {len(CHECKS)} checks had enough to go by)"
         return "\n".join([first, *map(str, self.findings)])
 
@@ -102,7 +104,7 @@ class Diagnosis:
 
     def _curves(self) -> str:
         if self.verdict == UNKNOWN:
-            return f"learning curves: no verdict, as {self.why_unknown}" if self.why_unknown else ""
+            return f"learning curves: no verdict: {self.why_unknown}" if self.why_unknown else ""
         return f"learning curves: {self.verdict}{self._gap()}"
 
     def _gap(self) -> str:
@@ -114,9 +116,8 @@ class Diagnosis:
         doubtful = f", give or take {doubt:.0%}" if doubt >= DOUBTFUL else ""
         if abs(share) < 0.005:
             return f", no gap between training and held-out rows{doubtful}"
-        if share < 0:
-            return f", the held-out loss is lower than that of training rows by {-share:.0%} of what can be learned{doubtful}"
-        return f", the gap between training and held-out rows is {share:.0%} of what can be learned{doubtful}"
+        what = "the gap between training and held-out rows is" if share > 0 else "the held-out loss is the lower one by"
+        return f", {what} {abs(share):.0%} of what can be learned{doubtful}"
 
 
 def diagnose(
@@ -210,6 +211,8 @@ def scan_table(data: Any, target: Any, *, validation: Any = None, groups: Any = 
         is_table = isinstance(validation, str | os.PathLike) or not isinstance(validation, tuple)
         if is_table and not isinstance(target, str):
             raise ParameterError("the target of the validation rows is not known", hint="validation=(X_val, y_val)")
+        if not is_table and len(validation) != 2:
+            raise ParameterError(f"validation has {len(validation)} parts", hint="validation=(X_val, y_val)")
         X_val, y_val = (read_table(validation), None) if is_table else (read_table(validation[0]), validation[1])
         if is_table:
             y_val = X_val[target]
@@ -220,8 +223,10 @@ def scan_table(data: Any, target: Any, *, validation: Any = None, groups: Any = 
                 f"the validation rows have other columns: {', '.join(map(repr, different[:5]))}",
                 hint="both need the same columns",
             )
-    kept = [name for name in taken if name != time]  # the time may well be an input
-    return scan(table.drop(kept), named["target"], X_val=X_val, y_val=y_val, groups=named["groups"], time=named["time"])
+    inputs = table.drop([name for name in taken if name != time])  # the time may well be an input
+    if not inputs.names:
+        raise DataError(f"{table.source} has no column but {', '.join(map(repr, taken))}", hint="nothing to learn from")
+    return scan(inputs, named["target"], X_val=X_val, y_val=y_val, groups=named["groups"], time=named["time"])
 
 
 def diagnose_case(case: Case) -> Diagnosis:

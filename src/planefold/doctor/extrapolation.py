@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 MIN_EPOCHS = 4
 SKIPPED = 0.3  # share of the epochs at the start that say nothing about the end
-FLOOR = 0.1  # epochs with a smaller share of the highest learning rate add nothing to a fit
+FLOOR = 0.3  # epochs with a smaller share of the highest learning rate add nothing to a fit
 POWERS = np.geomspace(0.1, 4.0, 14)[:, None]
 DECAYS = np.geomspace(0.05, 2.0, 14)[:, None]  # time constants, as shares of the whole time
 
@@ -34,8 +34,8 @@ def promised_gain(losses: Array, rates: Array | None = None) -> float:
     Notes
     -----
     Time is the sum of the learning rates: a tail that is flat since the rate went to zero has not converged, and a
-    training of twice the length would go as far again on that clock. Where the rate fell below a tenth of its highest,
-    the epochs after that are not fitted; what they gained is taken off.
+    training of twice the length would go as far again on that clock. Where the rate fell below three tenths of its
+    highest, the epochs after that are not fitted; what they gained is taken off.
 
     The figure is the mean of two. The smaller of what a power law ``c + a t^-b`` and an exponential
     ``c + a exp(-t / d)`` promise, each fitted by least squares over the last 70 % of the epochs with ``a, c >= 0``:
@@ -48,13 +48,18 @@ def promised_gain(losses: Array, rates: Array | None = None) -> float:
     rates = _usable(rates, n)
     time = np.cumsum(rates)
     end = 2 * time[-1]
-    n_fitted = int(np.flatnonzero(rates > FLOOR)[-1]) + 1
-    n_fitted = n_fitted if n_fitted >= MIN_EPOCHS else n
+    n_fitted = n_moving(rates, n)
     y, t = losses[:n_fitted], time[:n_fitted]
     later = float(y[-3:].mean() - losses[-max(n // 20, 1) :].mean()) if n_fitted < n else 0.0
     gain = 0.5 * (_fitted_gain(y, t, end) + _geometric_gain(y, t, end))
     gain = max(gain - max(later, 0.0), 0.0)
     return min(gain, float(losses[-1])) if losses.min() >= 0 else gain
+
+
+def n_moving(rates: Array | None, n: int) -> int:
+    """Return how many of ``n`` epochs there are up to the last one with a rate that moves something."""
+    until = int(np.flatnonzero(_usable(rates, n) > FLOOR)[-1]) + 1
+    return until if until >= MIN_EPOCHS else n
 
 
 def _usable(rates: Array | None, n: int) -> Array:

@@ -129,12 +129,32 @@ def dead_units(run: Run) -> tuple[Floats, Floats]:
 
 
 def share_that_died(run: Run) -> float:
-    """Return the largest share of a layer's units that died during the training; 0 where it is not known."""
+    """Return the largest share of a layer's units that died during the training; 0 where it is not known.
+
+    Beside a linear path it is 0 too: units that are not needed there die without harm.
+    """
+    if has_linear_path(run):
+        return 0.0
     try:
         before, after = dead_units(run)
     except NotApplicableError:
         return 0.0
     return max(0.0, float(np.max(after - before, initial=0.0)))
+
+
+def has_linear_path(run: Run) -> bool:
+    """Tell whether a path leads from the inputs straight to the output, which does without hidden units."""
+    return bool(run.settings.get("skip"))
+
+
+def without_zeros(run: Run, values: Floats) -> Floats:
+    """Leave out the last layer where its weights start at zero, as beside a linear path: any step is long then.
+
+    Parameters
+    ----------
+    values : array of shape (..., n_layers)
+    """
+    return values[..., :-1] if has_linear_path(run) and values.shape[-1] > 1 else values
 
 
 def layer(index: int) -> str:

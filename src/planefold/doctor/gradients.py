@@ -23,6 +23,7 @@ from planefold.doctor.figures import (
     through_time,
     training_losses,
     trivial_loss,
+    without_zeros,
 )
 from planefold.doctor.finding import Action, Finding
 from planefold.engine.run import Run
@@ -117,13 +118,14 @@ def check_rate_too_large(case: Case) -> Finding | None:
     **Fires on** Adam with ``learning_rate_init=0.3``.
 
     **Silent on** the long first steps of Adam in a training that then settles; logistic units and one-hot inputs,
-    whose first steps are long (0.03 to 0.04); jumps of a small batch at a low rate (GR501 knows them).
+    whose first steps are long (0.03 to 0.04); jumps of a small batch at a low rate (GR501 knows them); the output's
+    weights beside a linear path (``skip="linear"``), which start at zero, and units that die beside it.
 
     **Limits.** Needs the length of a step in the first epoch. A wrong scale of inputs or target has the same symptoms
     and is told first.
     """
     run = run_of(case)
-    ratio = float(np.median(through_time(run, "update_ratio", until=0.0)[0]))
+    ratio = float(np.median(without_zeros(run, through_time(run, "update_ratio", until=0.0)[0])))
     jumps, share = jitter(case), learned(case)
     diverged = has_diverged(case)
     died = share_that_died(run)
@@ -367,7 +369,7 @@ def check_exploding(case: Case) -> Finding | None:
     **Limits.** Needs figures of the first epoch. Unscaled inputs and targets have the same symptoms and are told first.
     """
     run = run_of(case)
-    gradient, weights = at_start(run, "gradient_norm"), at_start(run, "weight_norm")
+    gradient, weights = (without_zeros(run, at_start(run, name)) for name in ("gradient_norm", "weight_norm"))
     signal = at_start(run, "activation_std")
     growth = float(signal[-1] / max(signal[0], TINY)) if len(signal) > 1 else 1.0
     steepness = gradient / np.maximum(weights, TINY)

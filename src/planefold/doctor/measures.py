@@ -12,13 +12,13 @@ import math
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from planefold.core.records import Record
 from planefold.doctor.case import Curve, Curves
-from planefold.doctor.extrapolation import MIN_EPOCHS, mann_kendall, promised_gain
+from planefold.doctor.extrapolation import MIN_EPOCHS, mann_kendall, n_moving, promised_gain
 
 if TYPE_CHECKING:
     from planefold.doctor.reference import Reference
@@ -272,18 +272,19 @@ def _levels(
     top = trivial
     if top is None:
         top = max(float(series.loss[:2].max()) for series in (train, val) if series is not None)
-    lowest = None if train is None else _lowest(curves, train)
+    whole = _Whole.of(curves)
+    lowest = None if train is None else _lowest(curves, train, whole)
     least = LEAST_RANGE if best < (1 - LEAST_RANGE) * top else UNKNOWN_RANGE
     reach = max(top - best, least * abs(top), 0.0 if lowest is None else LEARNED_BY_HEART * (top - lowest))
     below = None if curves.trivial_loss is None or not curves.trivial_loss > 0 else curves.trivial_loss
     level = curves.trivial_val_loss or below
-    kept = curves.kept_train
+    kept = _kept(curves, train, whole, end)
     return {
         "trivial_loss": trivial,
         "best_loss": best,
         "learnable_range": reach if reach > 0 else None,
-        "train_loss": None if train is None else train.at(end) if kept is None else kept[0],
-        "train_se": None if train is None else train.se_at(end) if kept is None else kept[1],
+        "train_loss": None if kept is None else kept[0],
+        "train_se": None if kept is None else kept[1],
         "last_train": None if train is None else _last_train(curves, train),
         "val_loss": None if val is None else val.at(end),
         "val_se": None if val is None else _rare_rows(curves, _val_se(curves, train, val, end)),
@@ -304,11 +305,53 @@ def _trivial(curves: Curves) -> float | None:
     return (curves.n_train * train + curves.n_val * val) / (curves.n_train + curves.n_val)
 
 
-def _lowest(curves: Curves, train: _Series) -> float:
+class _Whole(NamedTuple):
+    """The loss of all training rows at the end of each epoch, as the running losses around it say.
+
+    They are means over all rows, where ``train_eval`` is of a few; half of an epoch's fall is the difference.
+    """
+
+    epoch: Curve
+    loss: Curve
+    steps: Curve  # half of an epoch's change: how far off it may be
+
+    @classmethod
+    def of(cls, curves: Curves) -> _Whole | None:
+        running = _Series.running(curves)
+        if running is None or not curves.is_plain or curves.train_eval is None or len(running.loss) < 2:
+            return None
+        half = np.diff(running.loss) / 2
+        half = np.append(half, min(half[-1], 0.0))
+        return cls(epoch=running.epoch, loss=running.loss + half, steps=np.abs(half))
+
+    def near(self, epoch: float, seen: tuple[float, float, int], n_train: int) -> tuple[float, float]:
+        """Return it for one epoch and its standard error, as far from what was seen on some rows as chance allows."""
+        place = np.flatnonzero(self.epoch == epoch)
+        loss, se, n = seen
+        if not len(place):
+            return loss, se
+        reach = 2 * se * math.sqrt(max(1 - n / n_train, 0.0))
+        told = min(max(float(self.loss[place[0]]), loss - reach), loss + reach)
+        return told, min(math.hypot(se * math.sqrt(n / n_train), float(self.steps[place[0]])), se)
+
+
+def _kept(curves: Curves, train: _Series | None, whole: _Whole | None, end: float) -> tuple[float, float | None] | None:
+    """Return the loss of the training rows with the kept weights, and its standard error."""
+    if train is None:
+        return None
+    loss, se, n = curves.kept_train or (train.at(end), train.se_at(end), curves.n_eval)
+    if whole is None or se is None or not n or not curves.n_train or n >= curves.n_train:
+        return loss, se
+    return whole.near(end, (loss, se, n), curves.n_train)
+
+
+def _lowest(curves: Curves, train: _Series, whole: _Whole | None) -> float:
     """Return the lowest loss of the training rows, measured at the end of an epoch or over it."""
+    running = _Series.running(curves)
+    if whole is not None and (curves.n_eval or 0) < (curves.n_train or 0):
+        return float(min(whole.loss.min(), train.loss[0]))
     # An uncertain loss, of a few rows of which one is far off, may be low by chance.
     lowest = float(train.loss[np.argmin(train.loss if train.se is None else train.loss + np.nan_to_num(train.se))])
-    running = _Series.running(curves)
     return lowest if running is None else min(lowest, float(running.loss.min()))
 
 
@@ -361,12 +404,17 @@ def _movement(curves: Curves, main: _Series, numbers: Mapping[str, float | None]
         of_train = promised_gain(running.loss, _rates(curves, running.epoch))
         # What the training rows do not promise to learn, the held-out rows will not show.
         gain = gain if math.isnan(of_train) else min(gain, 1.5 * of_train)
-    half = max(len(trained.loss) // 2, MIN_EPOCHS)
     return {
         "promised_gain": gain,
-        "trend": mann_kendall(trained.loss[-half:]),
+        "trend": mann_kendall(_last_half(trained.loss, _rates(curves, trained.epoch))),
         "jitter": _jitter(curves, trained, numbers["learnable_range"] or 0.0),
     }
+
+
+def _last_half(losses: Curve, rates: Curve | None) -> Curve:
+    """Return the last half of the epochs whose steps were long enough to move anything."""
+    moved = losses[: n_moving(rates, len(losses))]
+    return moved[-max(len(moved) // 2, MIN_EPOCHS) :]
 
 
 def _rates(curves: Curves, epochs: Curve) -> Curve | None:

@@ -174,7 +174,7 @@ def _for_the_rare(case: Case, n_classes: int) -> tuple[Action, ...]:
             Action(words="class_weight that makes the classes count alike", parameters={"class_weight": "balanced"})
         )
         actions.append(
-            Action(words="or resample, which makes up rows of the rare class", parameters={"resample": "smote"})
+            Action(words="resample, which makes up rows of the rare class", parameters={"resample": "smote"})
         )
     if n_classes == 2 and settings.get("early_stopping", True):
         actions.append(Action(words="a threshold that is tuned on the held-out rows", parameters={"threshold": "f1"}))

@@ -16,6 +16,7 @@ from planefold.doctor.figures import (
     dead_units,
     fresh_start,
     has_diverged,
+    has_linear_path,
     layer,
     learned,
     run_of,
@@ -122,7 +123,8 @@ def check_dead_units(case: Case) -> Finding | None:
     -----
     **Rule.** More than half of a layer's units are zero on all of the probe's rows (up to 256), and less than 10 % of
     what can be learned was, or the share grew by more than 0.3 during the training and less than 90 % was, or it is
-    above 0.95. Weights that were put back count, not the last ones.
+    above 0.95. Weights that were put back count, not the last ones. For information where a linear path
+    (``skip="linear"``) learned 10 % or more all the same.
 
     **Fires on** first biases of -5; a learning rate that throws the biases far below zero.
 
@@ -143,11 +145,13 @@ def check_dead_units(case: Case) -> Finding | None:
     died = growth > DIED
     lower, start = scaled_rate(case, 0.1), fresh_start(case)
     leaky = Action(words="activation leaky_relu, whose units never die", parameters={"activation": "leaky_relu"})
+    carried = has_linear_path(run) and share >= NOTHING
     return Finding(
-        severity="warning",
+        severity="info" if carried else "warning",
         what=f"{now:.0%} of the units of hidden {layer(place)} give zero for every row"
         + (f", {growth:.0%} died during the training" if died else ""),
-        why="A relu unit that is zero everywhere has no slope: it neither helps nor learns again.",
+        why="A relu unit that is zero everywhere has no slope: it neither helps nor learns again."
+        + (" What was learned is on the linear path." if carried else ""),
         advice=(lower, leaky) if died else (start, leaky, lower),
         evidence={"dead_share": now, "died": growth},
         confidence=confidence("GR401", now / DEAD),

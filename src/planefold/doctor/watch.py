@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from planefold.core.errors import DataError, ParameterError, PlanefoldError, show
 from planefold.doctor.diagnose import Diagnosis, diagnose
+from planefold.doctor.watching.batches import BatchLosses
 from planefold.doctor.watching.facts import input_facts, n_classes_of, output_facts, recall, score, target_facts
 from planefold.doctor.watching.losses import RowLosses
+from planefold.doctor.watching.pace import Pace
 from planefold.doctor.watching.rows import Rows, undisturbed
 from planefold.doctor.watching.settings import settings_of, solver_of
 from planefold.doctor.watching.steps import Steps
@@ -27,12 +29,9 @@ FEWEST_TRAIN, FEWEST_VAL = 64, 96  # of a module that is slow for the little tha
 N_TIMED, QUICK = 16, 3e-4  # rows that tell whether a module is slow, and seconds up to which it is not
 N_TRIVIAL = 20_000  # targets behind the trivial loss
 N_FACTS = 256  # rows behind the scales of the inputs
-LOOKS_A_LAYER = 4  # looks, of which one sees the layers too
 LOOKS, MORE_LOOKS = 3, 6  # steps that are looked at in an epoch, and in the first one
 EPOCHS_A_LOOK = 2  # a look may cost what so many epochs may spend; slower ones see fewer rows
-FEWEST_EPOCHS = 20  # that are counted on where nothing is said
 STEP_COST = 6e-6  # seconds that our hooks take of a step: `python benchmarks/recording_watch.py --hooks`, 3 to 7 us
-KEPT_LOSSES = 1024  # losses of steps that wait on the device
 
 
 class Watch:
@@ -126,17 +125,14 @@ class Watch:
         self._train = Rows.read(train, "train")
         on_cpu = all(p.device.type == "cpu" for p in module.parameters())
         self.budget = Budget(share=share) if on_cpu else Budget(share=share, clock=time.perf_counter)
+        self.pace = Pace(self.budget, n_epochs)
         self._val_rows: list[np.ndarray[Any, Any] | None] = [None]
         self._is_told, self._is_interrupted = False, False
-        self._is_due, self._at_layers = True, True
-        self._pending: list[Tensor] = []  # losses of steps, still on the device
-        self._values: list[float] = []
+        self._batches = BatchLosses()
         self._n_steps = 0
         self._weights: Any = None
         self._lowest = math.inf
         self._together: Rows | None = None
-        self._costs: dict[bool, float] = {}  # seconds of a look, with the layers and without
-        self._n_looks = 0
         self._outputs: dict[str, Any] = {}
         with self.budget.spending():
             self._rows = self._choose(val, np.random.default_rng(random_state))
@@ -144,7 +140,7 @@ class Watch:
             self._records = [Epoch(epoch=0, train_loss=math.nan, objective=math.nan, learning_rate=self.steps.rate)]
             self._look()
             self._settings = settings_of(self.module, optimizer, self._kinds)
-        self._start_cost = self.budget.spent
+        self.pace.start_cost = self.budget.spent
         self._first = module.register_forward_pre_hook(self._on_batch, with_kwargs=True)
         self._hooks = [self._first]
         if isinstance(loss, nn.Module):
@@ -157,16 +153,15 @@ class Watch:
         """Tell the loss of a batch: only needed where the loss is a function, which no hook can see."""
         if not self._is_told:
             self._is_told = True
-            self._pending.clear()
-            self._values.clear()
-        self._take(loss)
+            self._batches.clear()
+        self._batches.take(loss)
 
     def epoch(self) -> None:
         """End an epoch."""
         seconds = time.perf_counter() - self._started
         self._wait()
         with self.budget.spending():
-            n_steps = max(self.steps.count, len(self._pending) + len(self._values))
+            n_steps = max(self.steps.count, len(self._batches))
             self.budget.spent += STEP_COST * n_steps + self.steps.seconds
             loss = self._mean_loss()
             self._records.append(
@@ -177,10 +172,12 @@ class Watch:
             )  # fmt: skip
             self._val_rows.append(None)
             self._n_steps = n_steps or self._n_steps
-            if self._is_due:
-                self._look(at_layers=self._at_layers)
+            if self.pace.is_due:
+                self._look(at_layers=self.pace.at_layers)
             self._weights = self._state()
-            self._plan()
+            self.pace.plan(len(self._records) - 1)
+            n_looks = LOOKS if self.pace.is_due and self.pace.at_layers else 0
+            self.steps.expect(self._n_steps or None, n_looks=n_looks)
         self._started = time.perf_counter()
 
     def close(self) -> None:
@@ -212,7 +209,7 @@ class Watch:
         Call it before other weights are put into the module: if the last epoch was not looked at, it is now. Where the
         weights have changed since its end, it stays without figures.
         """
-        if self._last_look < len(self._records) - 1 and self._weights == self._state():
+        if self.pace.last_look < len(self._records) - 1 and self._weights == self._state():
             self._look()
         val_losses = [e.val_loss if e.val_loss is not None else math.nan for e in self._records]
         is_known = np.isfinite(val_losses).any()
@@ -309,57 +306,16 @@ class Watch:
 
     def _on_loss(self, module: nn.Module, args: Any, loss: Any) -> None:
         if self.module.training and not self._is_told and torch.is_grad_enabled() and isinstance(loss, Tensor):
-            self._take(loss)
-
-    def _take(self, loss: Any) -> None:
-        if not isinstance(loss, Tensor):
-            self._values.append(float(loss))
-        elif loss.is_cpu and not loss.dim():
-            self._values.append(loss.item())
-        else:  # no number yet: that would wait for the device
-            self._pending.append(loss.detach())
-            if len(self._pending) >= KEPT_LOSSES:
-                self._collect()
-
-    def _collect(self) -> None:
-        if self._pending:
-            self._values += torch.stack([p.mean() if p.dim() else p for p in self._pending]).tolist()
-            self._pending.clear()
+            self._batches.take(loss)
 
     # ---------------------------------------------------------------------------------------- the end of an epoch
 
     def _mean_loss(self) -> float:
-        """Average the losses of an epoch's batches over their rows."""
-        self._collect()
-        values, self._values = self._values, []
-        if not values:
-            return next((e.train_eval for e in reversed(self._records) if e.train_eval is not None), math.nan)
-        counts = [float(self.batch_size or 1)] * len(values)
-        rest = len(self._train) - sum(counts[:-1])
-        if 0 < rest <= counts[-1]:
-            counts[-1] = rest  # the last batch is what is left
-        if self.losses.is_sum:
-            return sum(values) / sum(counts)
-        return sum(value * count for value, count in zip(values, counts, strict=True)) / sum(counts)
-
-    def _plan(self) -> None:
-        """Decide whether to look at the next epoch: looks are spread evenly over what is planned."""
-        done = len(self._records) - 1
-        planned = max(self.n_epochs or max(FEWEST_EPOCHS, 2 * done), done + 1)
-        self._at_layers = self._n_looks % LOOKS_A_LAYER == 0 or self.n_epochs == done + 1
-        if self.n_epochs == done + 1 or math.isinf(self.budget.share):
-            self._is_due = self._at_layers = True
-        else:
-            dear = self._costs[True]
-            cost = (dear + (LOOKS_A_LAYER - 1) * self._costs.get(False, dear)) / LOOKS_A_LAYER
-            spent = self.budget.spent
-            training = (self.budget.elapsed - spent) / done * planned
-            # The start is not paid for later: in a new process its first calls take longer than all looks at a table.
-            left = self.budget.share * training - (spent - self._start_cost) - dear
-            every = math.ceil((planned - done - 1) * cost / left) if left > 0 else math.inf
-            self._is_due = left >= cost and done + 1 - self._last_look >= every
-        n_looks = LOOKS if self._is_due and self._at_layers else 0
-        self.steps.expect(self._n_steps or None, n_looks=n_looks)
+        """Average the losses of an epoch's batches over their rows; where none was seen, the last look's loss."""
+        mean = self._batches.mean(len(self._train), self.batch_size or 1, is_sum=self.losses.is_sum)
+        if mean is None:
+            mean = next((e.train_eval for e in reversed(self._records) if e.train_eval is not None), math.nan)
+        return mean
 
     def _state(self) -> Any:
         """Return what changes whenever the weights do."""
@@ -393,9 +349,7 @@ class Watch:
             if is_start:  # units that are equal at the start stay so
                 figures["duplicate_share"] = duplicate_shares(self.module)
             self._records[-1] = dataclasses.replace(self._records[-1], **figures)
-            self._costs[at_layers] = self.budget.clock() - started
-            self._last_look = len(self._records) - 1
-            self._n_looks += 1
+            self.pace.looked(len(self._records) - 1, self.budget.clock() - started, at_layers=at_layers)
 
     def _losses_of(self, rows: Rows, outputs: Any) -> np.ndarray[Any, Any]:
         return self.losses(outputs, rows.y).cpu().numpy().astype(np.float64)

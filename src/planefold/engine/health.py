@@ -106,10 +106,16 @@ class Health:
         ratio = np.sqrt(step / np.maximum(before, np.finfo(float).tiny))
         now = self._squares(self.flat.theta if self.flat.theta.is_cuda else self.flat.theta.numpy())
         return {
-            "gradient_norm": tuple(np.median(np.sqrt(gradient / sizes), axis=0).tolist()),
+            "gradient_norm": _median(np.sqrt(gradient / sizes)),
             "weight_norm": tuple(np.sqrt(now.sum(axis=-1) / sizes).tolist()),
-            "update_ratio": tuple(np.median(ratio, axis=0).tolist()),
+            "update_ratio": _median(ratio),
         }
+
+
+def _median(values: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the median of each column; NumPy's takes ten times as long for few numbers."""
+    ordered, n = np.sort(values, axis=0), len(values)
+    return tuple((0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])).tolist())
 
 
 class UnitsOfLayers(TypedDict):

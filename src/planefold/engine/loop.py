@@ -157,7 +157,7 @@ def train(
             facts = {} if recorder is None or lost else recorder.facts()
             val_rows = None
             if recorder is not None:
-                epochs, val_rows = recorder.held_out(epochs)
+                epochs, val_rows = recorder.finish(epochs)
             trivial_loss, trivial_val_loss = trivial_losses(rows, objective, judge)
     finally:
         flat.release()

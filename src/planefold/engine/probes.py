@@ -72,8 +72,8 @@ def unit_figures(activations: Tensor | NDArray[Any], kind: str) -> UnitFigures:
         off = (a - mean).reshape(-1)
         figures["mean"], figures["std"] = float(mean), math.sqrt(float(xp.dot(off, off)) / size)
         if kind == "relu":
-            units = xp.amax(a, axis=-2) > 0
-            figures["dead_share"] = 1 - int(xp.count_nonzero(units)) / math.prod(units.shape)
+            dead = xp.amax(a, axis=-2) <= 0
+            figures["dead_share"] = int(xp.count_nonzero(dead)) / math.prod(dead.shape)
         if kind in EXTREME:
             figures["saturated_share"] = int(xp.count_nonzero(EXTREME[kind](a))) / size
     return figures

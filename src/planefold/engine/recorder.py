@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ N_KEPT = 2000  # training rows that the kept weights are judged by, once
 MAX_VAL_VALUES = 2**22  # numbers in Run.val_rows: 8 MB
 VALUES_AT_ONCE = 2**20  # losses of held-out rows that are put off
 LARGEST_HALF = float(np.finfo(np.float16).max)
+SAVED = 0.25  # of the budget, while layers are due
 GROWTH = 1.2  # layers are looked at in epochs that lie further and further apart
 
 Figures = dict[str, Any]
@@ -80,7 +83,8 @@ class Recorder:
             self.sample = Judge(objective, rows, score, N_EVAL)
             self.passage = Passage(net, self.sample.X)
         self.next_layers = 1  # the epoch in which layers are to be looked at again
-        self.next_question = self.due_since = 0.0
+        self.questions = {"layers": 0.0, "look": 0.0}  # epochs in which the budget is asked again
+        self.due_since = math.inf
         self.is_watched = False
         self.cost_of_layers = self.cost_of_look = 0.0
 
@@ -100,7 +104,7 @@ class Recorder:
         if self.health is None:
             return ()
         must = number == 1 and self.is_first
-        self.is_watched = must or (number >= self.next_layers and self._allows(number, self.cost_of_layers))
+        self.is_watched = must or (number >= self.next_layers and self._allows("layers", number, self.cost_of_layers))
         return self.health.steps if self.is_watched else ()
 
     def epoch_ends(self, number: int) -> Figures:
@@ -125,25 +129,23 @@ class Recorder:
         return {}
 
     def _may_look(self, number: int) -> bool:
-        if number < self.next_question:
-            return False
         saved = 0.0
-        if self.health is not None and number >= self.next_layers:
-            # Layers are due, which cost more: from now on half of the budget is saved up for them.
+        if self.health is not None and number >= self.next_layers and number >= self.questions["look"]:
+            # Layers are due, which cost more: meanwhile a part of the budget is saved up for them.
             elapsed = self.budget.elapsed
             self.due_since = min(self.due_since, elapsed)
-            saved = 0.5 * BY_CHOICE * self.budget.share * (elapsed - self.due_since)
-        return self._allows(number, self.cost_of_look + saved)
+            saved = SAVED * self.budget.share * (elapsed - self.due_since)
+        return self._allows("look", number, self.cost_of_look + saved)
 
-    def _allows(self, number: int, expected: float) -> bool:
+    def _allows(self, what: str, number: int, expected: float) -> bool:
         """Ask the budget, but not in each epoch: of a small one even the clock takes its share."""
-        if number < self.next_question:
+        if number < self.questions[what]:
             return False
         elapsed, needed = self.budget.elapsed, self.budget.needs(expected)
         if needed <= elapsed:
             return True
         # As many epochs as will pass in the time that is missing, if they go on as they did.
-        self.next_question = number + max(1.0, (needed - elapsed) / max(elapsed, 1e-9) * number)
+        self.questions[what] = number + max(1.0, (needed - elapsed) / max(elapsed, 1e-9) * number)
         return False
 
     def _keep(self) -> None:
@@ -151,28 +153,39 @@ class Recorder:
         if self.judge is not None:
             self.answers.append((self.judge.row_losses, self.judge.losses))
             if len(self.answers) * self.judge.row_losses.numel() >= VALUES_AT_ONCE:
-                self._take_stock()
+                with self.budget.spending():
+                    self._take_stock()
 
     def _take_stock(self) -> None:
-        if self.judge is None or not self.answers:
-            return
-        with self.budget.spending():
+        """Work out what was put off."""
+        if self.judge is not None and self.answers:
             row_losses, losses = (torch.stack(parts) for parts in zip(*self.answers, strict=True))
             self.answers.clear()
             self.val_se += self.judge.standard_errors(row_losses, losses)
             some = self.judge.sampled(row_losses, MAX_VAL_ROWS)
             self.val_rows.append(some.clip(-LARGEST_HALF, LARGEST_HALF).astype(np.float16))
+        if self.looks:
+            numbers, *answers = zip(*self.looks, strict=True)
+            self.looks.clear()
+            outputs, row_losses, losses = (torch.stack(parts) for parts in answers)
+            errors = self.sample.standard_errors(row_losses, losses)
+            with torch.inference_mode():
+                scores = self.sample.scores(outputs)
+            for number, error, score in zip(numbers, errors, scores, strict=True):
+                self.told[number] = {"train_se": error, "train_score": score}
 
-    def _look(self, *, at_units: bool) -> Figures:
+    def _look(self, number: int, *, at_units: bool) -> Figures:
         """Judge the sample of the training rows, and its units on the way."""
-        started = self.budget.clock()
-        outputs, units = look_through(self.net, self.sample.X, at_units=at_units)
+        sample = self.sample
         with torch.inference_mode():
-            loss, score = self.sample.take(outputs)
-        found = {"train_eval": loss, "train_se": self.sample.standard_error(), "train_score": score}
-        if units is None or not self.cost_of_look:
-            self.cost_of_look = self.budget.clock() - started
-        return found if units is None else found | units
+            outputs, hidden = self.passage()
+            found: Figures = {"train_eval": sample.loss(outputs)}
+            if at_units:
+                found |= units_of(hidden, self.net.spec.activation)
+        self.looks.append((number, outputs, sample.row_losses, sample.losses))
+        if len(self.looks) * outputs.numel() >= VALUES_AT_ONCE:
+            self._take_stock()
+        return found
 
     # ----------------------------------------------------------------------------------- after the last
 
@@ -182,14 +195,14 @@ class Recorder:
             return epoch
         if not (self.is_first or self.budget.allows(self.cost_of_layers)):
             return epoch
-        with self.budget.spending():
-            return epoch.with_(**self._look(at_units=is_last))
+        with self.budget.spending(must=self.is_first):
+            return epoch.with_(**self._look(epoch.epoch, at_units=is_last))
 
     def facts(self) -> Facts:
         """Measure what the network was given, and how the weights that are kept do."""
         if not (self.is_first or self.budget.allows(10 * self.cost_of_look)):
             return {}
-        with self.budget.spending():
+        with self.budget.spending(must=self.is_first):
             found = given(self.rows, self.objective) | self._kept()
             if self.judge is not None and self.objective.name in CLASSIFICATION:
                 self.judge(self.net)  # it was asked about the last weights
@@ -198,28 +211,31 @@ class Recorder:
 
     def _kept(self) -> Facts:
         """Judge the kept weights by as many training rows as the budget allows, once."""
-        sample = self.sample
-        if self.budget.allows(self.cost_of_look * N_KEPT / N_EVAL):
+        sample, passage = self.sample, self.passage
+        if sample.n_rows < self.rows.n_rows and self.budget.allows(self.cost_of_look * N_KEPT / N_EVAL):
             sample = Judge(self.objective, self.rows, self.score, N_KEPT)
-        loss, score = sample(self.net)
+            passage = Passage(self.net, sample.X)
+        with torch.inference_mode():
+            loss, score = sample.take(passage()[0])
         found = {"kept_train_loss": loss, "kept_train_se": sample.standard_error(), "kept_train_score": score}
         found["lowest_loss"] = float(sample.row_losses.min())
         return {name: fact for name, fact in found.items() if fact is not None and np.isfinite(fact)} | {
             "kept_train_rows": sample.n_rows
         }
 
-    def held_out(self, epochs: list[Epoch]) -> tuple[list[Epoch], NDArray[np.float16] | None]:
-        """Return the epochs with what the single held-out rows say, and the losses of these, (n_epochs, n_rows).
-
-        All at once, after the training: in an epoch of a small one it would take longer than a step.
-        """
-        self._take_stock()
-        if not self.val_rows:
-            return epochs, None
-        with self.budget.spending():
+    def finish(self, epochs: list[Epoch]) -> tuple[list[Epoch], NDArray[np.float16] | None]:
+        """Return the epochs with what was put off, and the losses of single held-out rows, (n_epochs, n_rows)."""
+        with self.budget.spending(must=self.is_first):
+            self._take_stock()
+            errors = itertools.chain(self.val_se, itertools.repeat(None))
+            epochs = [
+                epoch.with_(val_se=error, **self.told.get(epoch.epoch, {}))
+                for epoch, error in zip(epochs, errors, strict=False)
+            ]
+            if not self.val_rows:
+                return epochs, None
             losses = np.concatenate(self.val_rows)[: len(epochs)]
-            told = [epoch.with_(val_se=error) for epoch, error in zip(epochs, self.val_se, strict=False)]
-        return told, losses[:, :: -(-losses.size // MAX_VAL_VALUES)]
+        return epochs, losses[:, :: -(-losses.size // MAX_VAL_VALUES)]
 
 
 def trivial_losses(rows: Rows, objective: Objective, judge: Judge | None = None) -> tuple[float, float | None]:

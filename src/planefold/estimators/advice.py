@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WORTH_IT = 0.02  # share of the learnable range: less is no difference that anyone would notice
 SURE = 2.0  # standard errors
+LEAST_REACH = 0.05  # of the trivial loss: where neither training learned anything, shares of what they did are noise
 
 
 def advised(model: BaseMLP, finding: Finding | Iterable[Finding]) -> BaseMLP:
@@ -84,7 +85,7 @@ class Retrial(Record):
         The one that was trained as advised.
     gain : float
         How much lower the held-out loss of the kept weights is, as a share of the learnable range: from always
-        predicting the same down to the better of the two.
+        predicting the same down to the better of the two, and at least 0.05 of the former.
     se : float
         Its standard error, over the held-out rows.
     """
@@ -172,7 +173,7 @@ def _gain(before: Run, after: Run) -> tuple[float, float]:
     Losses are divided by the trivial loss of the same rows, as another preparation may have changed their unit.
     """
     losses, ses, rows = zip(*(_relative(run) for run in (before, after)), strict=True)
-    reach = max(1 - min(losses), 1e-12)
+    reach = max(1 - min(losses), LEAST_REACH)
     if rows[0] is not None and rows[1] is not None and rows[0].shape == rows[1].shape:
         differences = rows[0] - rows[1]
         se = float(differences.std(ddof=1)) / math.sqrt(len(differences)) if len(differences) > 1 else math.inf

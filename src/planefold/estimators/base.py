@@ -128,7 +128,7 @@ class BaseMLP(Instruments, BaseEstimator):  # type: ignore[misc]
             self._began = random_state.get_state()
             learn, judge, judged = self._set_out(X, y, sample_weight, validation_data, groups, random_state)
             self._memory = Memory(n_seen=self.t_)
-            self._train(learn, judged, random_state, self.max_iter)
+            self._train(learn, judged, random_state, self.max_iter, is_given=validation_data is not None)
             self._learn_threshold(judge)
         return self
 
@@ -410,6 +410,7 @@ class BaseMLP(Instruments, BaseEstimator):  # type: ignore[misc]
         max_iter: int | None,
         *,
         once: bool = False,
+        is_given: bool = False,
     ) -> None:
         plan, device = self._plan(rows, max_iter), rows.y.device
         if self.solver != "lbfgs" and self.batch_size != "auto" and self.batch_size > rows.n_rows:
@@ -430,7 +431,7 @@ class BaseMLP(Instruments, BaseEstimator):  # type: ignore[misc]
                 self.run_: Run = train(
                     self.net_, rows, self._objective, plan, random_state=random_state, validation=validation,
                     score=self._score, callbacks=list(self._watchers(bar, watchdog)), memory=self._memory,
-                    settings=self._settings(),
+                    settings={**self._settings(), "validation_data": is_given},
                 )  # fmt: skip
             finally:
                 self.net_.to("cpu")

@@ -8,12 +8,20 @@ from planefold.doctor.case import Case, Curves
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
 from planefold.doctor.curves.advice import slower
-from planefold.doctor.curves.rules import MIN_EPOCHS, SKILL, WORSE, gain_strength, measures_of, overfit_strength
+from planefold.doctor.curves.rules import (
+    MIN_EPOCHS,
+    SKILL,
+    diverged_strength,
+    excess_of,
+    gain_strength,
+    has_broken,
+    measures_of,
+    overfit_strength,
+)
 from planefold.doctor.finding import Action, Finding
-from planefold.doctor.measures import Measures, measured
+from planefold.doctor.measures import measured
 
 WASTED = 0.5  # share of the epochs by which the loss had settled
-FAR = 1.5  # times the trivial loss: no choice of rows makes that of a network that is no worse
 MIN_WASTED = 20  # epochs; fewer are no waste worth a word
 
 _REST = ("LC101", "LC102", "LC201", "LC202", "LC203", "LC301", "LC401", "LC402", "LC501", "LC601", "LC602", "LC701")
@@ -22,7 +30,7 @@ _REST = ("LC101", "LC102", "LC201", "LC202", "LC203", "LC301", "LC401", "LC402",
 @check(
     "LC901",
     "diverged",
-    silences=(*_REST, "SC101", "SC102", "SC103", "SC401"),
+    silences=(*_REST, "DA502", "SC101", "SC102", "SC103", "SC201", "SC401", "SC501"),
     source='Keras, "TerminateOnNaN"; Goodfellow et al., "Deep Learning", 8.2.4',
 )
 def check_diverged(case: Case) -> Finding | None:
@@ -32,12 +40,12 @@ def check_diverged(case: Case) -> Finding | None:
     -----
     **Rule.** A loss is infinite or not a number, or the training stopped for that reason; or the loss of the training
     rows in the last epoch, dropout off, is more than 12 % above that of always predicting the same (and two standard
-    errors, up to 50 %).
+    errors, up to 50 %), and as much above that of the first weights.
 
     **Fires on** a loss of 0.4, 0.5, 1.9, 8e3, nan: each step overshoots the valley and lands higher on the other side.
 
-    **Silent on** a bad start that recovers (the last epoch counts), and on an overfitted network whose loss explodes on
-    held-out rows alone.
+    **Silent on** a bad start that recovers (the last epoch counts), on first weights that are worse than the mean and
+    hardly move (LC201 tells that), and on an overfitted network whose loss explodes on held-out rows alone.
 
     **Limits.** Without the trivial loss, only broken numbers are seen. Where only the running training loss is known,
     the held-out rows must agree, since dropout and penalties lift it.
@@ -49,11 +57,11 @@ def check_diverged(case: Case) -> Finding | None:
     if case.curves is None:
         raise NotApplicableError("there are no curves")
     curves, measures = case.curves, measured(case.curves, case.reference)
-    is_broken = measures.broken_epoch is not None or curves.stopped_because == "diverged"
-    excess = _excess(curves, measures)
+    is_broken = has_broken(curves, measures)
+    excess = excess_of(case, measures)
     if not is_broken and excess is None:
         raise NotApplicableError("the loss of always predicting the same is not known")
-    if not is_broken and ((excess or 0.0) <= WORSE or _by_chance(curves, measures)):
+    if not is_broken and diverged_strength(case, measures) < 1:
         return None
     kept = "" if curves.kept_epoch is None else f"; the weights of epoch {curves.kept_epoch} were kept"
     epoch = float(curves.epoch[-1]) if measures.broken_epoch is None else measures.broken_epoch
@@ -73,25 +81,9 @@ def check_diverged(case: Case) -> Finding | None:
             Action(words="bring the columns to one scale", parameters={"preprocess": "auto"}),
         ),
         evidence={"epoch": epoch} if is_broken or excess is None else {"epoch": epoch, "excess": excess},
-        confidence=confidence("LC901", 20.0 if is_broken else (excess or 0.0) / WORSE),
+        confidence=confidence("LC901", diverged_strength(case, measures)),
         where=f"epoch {epoch:.0f}",
     )
-
-
-def _excess(curves: Curves, measures: Measures) -> float | None:
-    """Return the share by which the training ended above the trivial loss."""
-    if not curves.trivial_loss or measures.last_train is None or curves.trivial_loss < 0:
-        return None
-    excess = measures.last_train / curves.trivial_loss - 1
-    if measures.running and curves.val_loss is not None:
-        excess = min(excess, float(curves.val_loss[-1]) / curves.trivial_loss - 1)
-    return excess if math.isfinite(excess) else None
-
-
-def _by_chance(curves: Curves, measures: Measures) -> bool:
-    """Tell whether the few training rows that were asked may make the difference."""
-    trivial, last, se = curves.trivial_loss or 0.0, measures.last_train or 0.0, measures.train_se
-    return se is not None and last - trivial < 2 * se and last < FAR * trivial
 
 
 def _broken_loss(curves: Curves) -> str:

@@ -136,7 +136,8 @@ def _more_rows(case: Case, n_val: int | None, needed: int | None) -> tuple[Actio
     fraction = case.settings.get("validation_fraction")
     if case.settings.get("n_members", 1) > 1:  # which hold out every row already, each a part of them
         return (Action(words=f"more rows, about {needed:,}"),)
-    if not case.settings.get("early_stopping") or not isinstance(fraction, float):
+    is_split = case.settings.get("early_stopping") and not case.settings.get("validation_data")
+    if not is_split or not isinstance(fraction, float):  # the caller chose the held-out rows
         return (Action(words=f"hold out about {needed:,} rows"),)
     larger = round(min(fraction * needed / n_val, LARGEST_FRACTION), 2)
     if larger <= fraction:

@@ -9,7 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from planefold.doctor.case import Case
+import numpy as np
+
+from planefold.doctor.case import Case, Curves
 from planefold.doctor.check import NotApplicableError
 from planefold.doctor.measures import Measures, measured
 
@@ -17,6 +19,8 @@ MIN_EPOCHS = 4  # fewer are no curve
 
 # Shares of the learnable range, but for those that say otherwise; z are numbers of standard errors.
 WORSE = 0.12  # share of the trivial loss above it
+BROKEN = 20.0  # strength of what cannot be doubted
+FAR = 1.5  # times the trivial loss: no choice of rows makes that of a network that is no worse
 JUMPS, MIN_JUMPS = 0.055, 6  # epochs
 SKILL, REFERENCE_SKILL = 0.10, 0.13  # shares of the trivial loss, and of what the reference learned
 SLOW_GAIN = 0.04  # of the trivial loss: learning that has hardly begun
@@ -24,11 +28,14 @@ RISE, RISE_Z = 0.055, 2.0
 STEADY_Z, STEADY_RISE_Z = 3.0, 1.0  # a loss that rises and rises needs less proof from its rows
 STEEP = 0.94  # share of the epochs: a lowest loss after that is no turning point
 GAIN, TREND_Z = 0.045, -1.65
+SCHEDULED_GAIN, LOW_RATE = 0.065, 0.3  # where the rate ended below that share of its highest: less of the curve counts
+BEHIND_GAIN = 0.02  # where a reference shows that there is more to learn
 GAP, GAP_Z = 0.20, 4.0
 BELOW, BELOW_Z = 0.07, 2.0
 NOISE = 0.075
 SMALL, SMALL_Z = 0.15, 2.0
-NARROW, DROPPED, SHRUNK, HELD_SKILL = 3, 0.4, 0.02, 0.62
+NARROW, DROPPED, SHRUNK = 3, 0.4, 0.02
+SINGLE_SKILL, SHRUNK_SKILL, HELD_SKILL = 0.62, 0.57, 0.47  # with a layer of one unit, a penalty, what else holds back
 PATIENT = ("no_improvement", "converged", "line_search")  # ends of trainings that had stopped falling
 
 
@@ -58,11 +65,63 @@ def ratio(value: float | None, error: float | None) -> float:
     return value / error if error > 0 else math.copysign(math.inf, value) if value else 0.0
 
 
+def has_broken(curves: Curves, measures: Measures) -> bool:
+    """Tell whether a loss is infinite or not a number."""
+    return measures.broken_epoch is not None or curves.stopped_because == "diverged"
+
+
+def diverged_strength(case: Case, measures: Measures) -> float:
+    """Tell whether the training made things worse."""
+    if case.curves is None or has_broken(case.curves, measures):
+        return BROKEN
+    return 0.0 if _by_chance(case.curves, measures) else (excess_of(case, measures) or 0.0) / WORSE
+
+
+def excess_of(case: Case, measures: Measures) -> float | None:
+    """Return by how much the training ended above the trivial loss and above its start, as a share of the former."""
+    curves = case.curves
+    if curves is None or not curves.trivial_loss or measures.last_train is None or curves.trivial_loss < 0:
+        return None
+    last = measures.last_train
+    if measures.running and curves.val_loss is not None:
+        last = min(last, float(curves.val_loss[-1]))
+    excess = (last - max(curves.trivial_loss, _start(case, curves))) / curves.trivial_loss
+    return excess if math.isfinite(excess) else None
+
+
+def _start(case: Case, curves: Curves) -> float:
+    """Return the loss of the training rows before the first step, minus infinity where it is not known.
+
+    With batch norm the first means are those of no rows, and the loss with them says nothing: that of the first epoch
+    stands for it.
+    """
+    known = [-math.inf]
+    if curves.train_eval is not None and curves.epoch[0] == 0:
+        known.append(float(curves.train_eval[0]))
+    if case.settings.get("batch_norm") and curves.train_loss is not None:
+        known.append(float(curves.train_loss[curves.epoch > 0][0]))
+    return max(loss for loss in known if not math.isnan(loss))
+
+
+def _by_chance(curves: Curves, measures: Measures) -> bool:
+    """Tell whether the few training rows that were asked may make the difference."""
+    trivial, last, se = curves.trivial_loss or 0.0, measures.last_train or 0.0, measures.train_se
+    return se is not None and last - trivial < 2 * se and last < FAR * trivial
+
+
 def gain_strength(measures: Measures, case: Case) -> float:
     """Tell whether more epochs would lower the loss."""
     if case.curves is None or case.curves.stopped_because in PATIENT or measures.promised_gain is None:
         return 0.0
-    return share(measures, "promised_gain") / GAIN if (measures.trend or 0.0) < TREND_Z else 0.0
+    needed = SCHEDULED_GAIN if _was_slowed(case.curves) else GAIN
+    if small_strength(measures, case) >= 1:
+        needed = BEHIND_GAIN
+    return share(measures, "promised_gain") / needed if (measures.trend or 0.0) < TREND_Z else 0.0
+
+
+def _was_slowed(curves: Curves) -> bool:
+    rates = curves.learning_rate
+    return rates is not None and bool(rates[-1] < LOW_RATE * np.nanmax(rates))
 
 
 def gap_strength(measures: Measures) -> float:
@@ -78,7 +137,9 @@ def flat_strength(measures: Measures, case: Case) -> float:
     trivial = None if case.curves is None else case.curves.trivial_loss
     if measures.skill is None or measures.lowest_train is None or not trivial:
         return 0.0
-    if (measures.promised_gain or 0.0) > SLOW_GAIN * trivial and gain_strength(measures, case) >= 1:
+    promised = measures.promised_gain or 0.0
+    will_be = measures.lowest_train - promised
+    if promised > SLOW_GAIN * trivial and will_be < FAR * trivial and gain_strength(measures, case) >= 1:
         return 0.0  # it has only begun
     strength = SKILL / max(measures.skill, 1e-3)
     if case.reference is not None:
@@ -140,7 +201,9 @@ def held_strength(measures: Measures, case: Case) -> float:
         return 0.0
     if gain_strength(measures, case) >= 1 or gap_strength(measures) >= 1:
         return 0.0
-    return HELD_SKILL / max(measures.skill, 0.05)
+    single = min(sizes_of(case.settings), default=1) == 1
+    needed = SINGLE_SKILL if single else SHRUNK_SKILL if shrinkage(case.settings) >= SHRUNK else HELD_SKILL
+    return needed / max(measures.skill, 0.05)
 
 
 def strengths(case: Case) -> dict[str, float]:
@@ -149,6 +212,7 @@ def strengths(case: Case) -> dict[str, float]:
     falls = gain_strength(measures, case)
     small = small_strength(measures, case) if falls < 1 else 0.0
     return {
+        "LC901": diverged_strength(case, measures),
         "LC701": jumps_strength(measures),
         "LC201": flat_strength(measures, case),
         "LC101": overfit_strength(measures),

@@ -28,6 +28,7 @@ SCORE_LOST = 0.01  # fall of the accuracy that counts as none
     "oscillating",
     silences=(
         "LC101", "LC102", "LC201", "LC202", "LC203", "LC301", "LC401", "LC402", "LC501", "LC601", "LC602", "GR101",
+        "DA502", "SC103", "SC501",
     ),
     source='Bengio, "Practical Recommendations for Gradient-Based Training of Deep Architectures", 2012',
 )  # fmt: skip
@@ -139,7 +140,12 @@ def _what_was_kept(case: Case, measures: Measures) -> tuple[str, tuple[Action, .
     return "warning", (*better, Action(words="more rows, or other columns")), told, useless
 
 
-@check("LC102", "over-confident", source='Guo et al., "On Calibration of Modern Neural Networks", 2017')
+@check(
+    "LC102",
+    "over-confident",
+    silences=("SC201",),
+    source='Guo et al., "On Calibration of Modern Neural Networks", 2017',
+)
 def check_over_confident(case: Case) -> Finding | None:
     """Tell that the loss on held-out rows rose while their score did not fall: only the certainty is overdone.
 
@@ -178,7 +184,7 @@ def check_over_confident(case: Case) -> Finding | None:
 @check(
     "LC301",
     "still improving",
-    silences=("LC202", "LC203", "LC402", "LC501"),
+    silences=("LC202", "LC203", "LC402", "LC501", "DA502", "SC102", "SC103"),
     source='Domhan et al., "Speeding up Automatic Hyperparameter Optimization", 2015',
 )
 def check_still_improving(case: Case) -> Finding | None:
@@ -186,10 +192,11 @@ def check_still_improving(case: Case) -> Finding | None:
 
     Notes
     -----
-    **Rule.** Twice the training would lower the loss by more than 4.5 % of the learnable range, as far as the curve can
-    tell (see :func:`planefold.doctor.extrapolation.promised_gain`; at most 1.5 times what the training loss promises),
-    and the last half falls steadily (Mann and Kendall's z below -1.65). Time counts in learning rates: a curve that is
-    flat because a schedule took the rate to zero is judged by how it fell before.
+    **Rule.** Twice the training would lower the loss by more than 4.5 % of the learnable range (6.5 % where a schedule
+    slowed the steps down, 2 % where a reference shows that there is more to learn), as far as the curve can tell (see
+    :func:`planefold.doctor.extrapolation.promised_gain`; at most 1.5 times what the training loss promises), and the
+    last half falls steadily (Mann and Kendall's z below -1.65). Time counts in learning rates: a curve that is flat
+    because a schedule took the rate to zero is judged by how it fell before.
 
     **Fires on** twenty epochs of 1.0, 0.97, 0.94, ...
 

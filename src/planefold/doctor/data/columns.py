@@ -8,7 +8,16 @@ from planefold.data.parsing import number_text
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
-from planefold.doctor.data.words import already_left_out, columns_of, have, named, percent, scan_of, schema_of
+from planefold.doctor.data.words import (
+    columns_of,
+    counting,
+    have,
+    left_out_by_itself,
+    named,
+    percent,
+    scan_of,
+    schema_of,
+)
 from planefold.doctor.finding import Action, Finding
 from planefold.doctor.scan import Outliers, Scan
 
@@ -45,8 +54,7 @@ def check_target_leak(case: Case) -> Finding | None:
     strength = (1 - leak.next_best) / max(4 * (1 - skill), 0.12)
     return Finding(
         severity="error",
-        what=f"{named(names)} alone {alone} {percent(skill)} of the target, "
-        f"the next best {percent(leak.next_best)}",
+        what=f"{named(names)} alone {alone} {percent(skill)} of the target, the next best {percent(leak.next_best)}",
         why="A column that knows the target before it is predicted will not be there, or not be right, for new rows.",
         advice=(Action(words=f"leave out {listed(names, limit=3)}, unless it is known before the target is"),),
         evidence={"told": skill, "next_best": leak.next_best, "columns": len(names)},
@@ -74,7 +82,7 @@ def check_constant_columns(case: Case) -> Finding | None:
         severity="info",
         what=f"{named(columns.constant)} {have(columns.constant)} one value in every row, or none",
         why="What is the same everywhere tells nothing apart.",
-        advice=already_left_out(case, "such columns"),
+        advice=left_out_by_itself(case, "such columns"),
         evidence={"columns": len(columns.constant)},
         confidence=0.995,
         where=f"column {columns.constant[0]}" if len(columns.constant) == 1 else "",
@@ -98,11 +106,12 @@ def check_duplicate_columns(case: Case) -> Finding | None:
     columns = columns_of(case)
     if not columns.same:
         return None
+    say = "says" if len(columns.same) == 1 else "say"
     pairs = listed((f"{again} repeats {first}" for first, again in columns.same), limit=4)
     return Finding(
         severity="info",
-        what=f"{counted(len(columns.same), 'column')} say what another one says: {pairs}",
-        why="A column twice is one that the penalty counts for less and that reports divide its importance between.",
+        what=f"{counted(len(columns.same), 'column')} {say} what another one says: {pairs}",
+        why="The penalty is weaker on a column that is there twice, and reports divide its importance between the two.",
         advice=(Action(words=f"leave out {listed((again for _, again in columns.same), limit=4)}"),),
         evidence={"columns": len(columns.same)},
         confidence=0.99,
@@ -132,7 +141,7 @@ def check_id_columns(case: Case) -> Finding | None:
     if used:
         advice = (Action(words=f"leave out {listed(used, limit=4)}; if rows of one thing repeat, give it as groups="),)
     else:
-        advice = already_left_out(case, "identifiers")
+        advice = left_out_by_itself(case, "identifiers")
     return Finding(
         severity="warning" if used else "info",
         what=what,
@@ -163,16 +172,17 @@ def check_outliers(case: Case) -> Finding | None:
     """
     scan = scan_of(case)
     columns = columns_of(case)
-    found = [*columns.outliers, *([scan.target_outliers] if scan.target_outliers else [])]
+    found = [*([scan.target_outliers] if scan.target_outliers else []), *columns.outliers]
     if not found:
         return None
     raw = "preprocess" in case.settings and case.settings["preprocess"] is None
-    first = found[-1]
+    first = found[0]
     shown = "; ".join(_outlier_text(entry) for entry in found[:3])
+    more = f" and {len(found) - 3} more columns" if len(found) > 3 else ""
     strength = max(min(entry.deviations / 12, entry.deviations / (4 * entry.limit)) for entry in found)
     return Finding(
         severity="warning" if raw or scan.target_outliers else "info",
-        what=f"values far from all others: {shown}" + (f" and {len(found) - 3} more columns" if len(found) > 3 else ""),
+        what=f"values far from all others: {shown}{more} ({counting(scan)})",
         why="One such value outweighs hundreds of others in a squared error or a mean.",
         advice=_for_outliers(case, scan, first),
         evidence={"columns": len(found), "rows": sum(entry.n_rows for entry in found), "deviations": first.deviations},
@@ -183,8 +193,8 @@ def check_outliers(case: Case) -> Finding | None:
 
 def _outlier_text(found: Outliers) -> str:
     value = number_text(found.values[0])
-    rows = f"row {found.rows[0] + 1}" if found.n_rows == 1 else f"{found.n_rows} rows, the first is {found.rows[0] + 1}"
-    return f"{found.column} = {value} ({rows})"
+    more = f" and {found.n_rows - 1} more" if found.n_rows > 1 else ""
+    return f"{found.column} = {value} in row {found.rows[0] + 1}{more}"
 
 
 def _for_outliers(case: Case, scan: Scan, found: Outliers) -> tuple[Action, ...]:
@@ -215,10 +225,10 @@ def check_missing_values(case: Case) -> Finding | None:
     names = [name for name in columns.mostly_missing if name not in columns.constant]
     if not names:
         return None
-    shares = listed((f"{name} ({percent(columns.missing[name])})" for name in names), limit=4)
+    shares = listed((f"{name} {percent(columns.missing[name])}" for name in names), limit=4)
     return Finding(
         severity="info",
-        what=f"{named(names, named=False)} {have(names)} hardly a value, missing in: {shares}",
+        what=f"{counted(len(names), 'column')} {have(names)} hardly a value; rows without one: {shares}",
         why="Little can be learned from the few values; a gap is used as information of its own.",
         advice=(),
         evidence={"columns": len(names), "most": max(columns.missing[name] for name in names)},
@@ -248,9 +258,10 @@ def check_dropped_columns(case: Case) -> Finding | None:
         return None
     names = ", ".join(f"{column.name} ({column.why})" for column in dropped[:5])
     more = f" and {len(dropped) - 5} more" if len(dropped) > 5 else ""
+    are = "is" if len(dropped) == 1 else "are"
     return Finding(
         severity="info",
-        what=f"{len(dropped)} of {len(schema.columns)} columns are not used: {names}{more}",
+        what=f"{len(dropped)} of {counted(len(schema.columns), 'column')} {are} not used: {names}{more}",
         why="A network cannot learn from ids, constants or free text as they are.",
         advice=(
             Action(words=f"preprocess=TableEncoder(types={{{dropped[0].name!r}: 'category'}}) if one should be used"),

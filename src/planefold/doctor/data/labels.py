@@ -9,7 +9,7 @@ from planefold.core.records import counted
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
-from planefold.doctor.data.words import percent, scan_of
+from planefold.doctor.data.words import counting, percent, scan_of
 from planefold.doctor.finding import Action, Finding
 
 CONTRADICTING = 0.02  # share of the rows
@@ -31,10 +31,11 @@ def check_label_noise(case: Case) -> Finding | None:
     Notes
     -----
     **Rule.** A kernel model judges each row from all others. Overlapping classes are called rightly where the model is
-    sure, wrong labels nowhere. It speaks where a share of wrong labels above 4 % explains the errors better than
-    overlap does (twice the log likelihood ratio above 2; a warning from 10); or, for information, where of the
-    quarter of the rows that are surest more than 4 % are labelled otherwise (lower 95 % bound), at least half of the
-    rate among all rows, in a problem that the model solves with at most nine tenths of the errors of guessing.
+    sure, wrong labels nowhere. Two signs: a share of wrong labels above 4 % explains the errors better than overlap
+    does (twice the log likelihood ratio above 2); of the quarter of the rows that are surest more than 4 % are
+    labelled otherwise (lower 95 % bound), at least half of the rate among all rows, in a problem that the model solves
+    with at most nine tenths of the errors of guessing. Either is told for information. The first with the second, or
+    with a ratio above 10, is a warning; the second alone is not, since classes that overlap everywhere show it, too.
 
     **Fires on** a table in which one label in seven was entered wrongly. **Silent on** classes that touch, and on
     rare ones.
@@ -56,13 +57,13 @@ def check_label_noise(case: Case) -> Finding | None:
     by_error = min(noise.lower / NOISY, noise.confident_error / noise.error / OF_ALL) if has_learned else 0.0
     if max(by_share, by_error) < 1:
         return None
-    rows = listed((row + 1 for row in noise.rows), limit=5)
-    share = f", as about {noise.wrong:.0%} wrong labels would give" if by_share >= 1 else ""
+    rows = listed(row + 1 for row in noise.rows[:5])
+    share = f", as about {percent(noise.wrong)} wrong labels would give" if by_share >= 1 else ""
     return Finding(
-        severity="warning" if by_share >= 1 and noise.ratio >= SURE_RATIO else "info",
+        severity="warning" if by_share >= 1 and (noise.ratio >= SURE_RATIO or by_error >= 1) else "info",
         what="labels contradict each other or classes overlap: of the quarter of the rows that are surest, "
-        f"{noise.confident_error:.0%} are labelled otherwise (of all rows {noise.error:.0%}){share}; "
-        f"least believed are rows {rows}",
+        f"{percent(noise.confident_error)} are labelled otherwise (of all rows {percent(noise.error)}){share}; "
+        f"least believed are rows {rows} ({counting(scan_of(case))})",
         why="A network can only learn such rows by heart, and no score can be better than the labels.",
         advice=(
             Action(words="keep such labels from being learned by heart", parameters=_calmer(case)),
@@ -107,8 +108,8 @@ def check_contradicting_labels(case: Case) -> Finding | None:
     pairs = ", ".join(f"rows {some + 1} and {other + 1}" for some, other in found.examples[:3])
     return Finding(
         severity="warning" if found.copied >= 0.7 and best < 0.99 else "info",
-        what=f"{counted(found.n_rows, 'row')} ({found.share:.0%}) have a twin with another class, such as {pairs}; "
-        f"no model can be right about more than {best:.1%} of these rows",
+        what=f"{counted(found.n_rows, 'row')} ({percent(found.share)}) have a twin with another class, such as {pairs} "
+        f"({counting(scan_of(case))}); no model can be right about more than {100 * best:.1f} % of all rows",
         why="Equal inputs give equal predictions.",
         advice=(Action(words="add a column that tells them apart, or correct the labels"),),
         evidence={"rows": found.n_rows, "share": found.share, "best_accuracy": best},

@@ -6,7 +6,7 @@ from planefold.core.records import counted
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
-from planefold.doctor.data.words import scan_of, size_of
+from planefold.doctor.data.words import counting, percent, scan_of, size_of
 from planefold.doctor.finding import Action, Finding
 
 ROWS_A_COLUMN = 5
@@ -36,7 +36,8 @@ def check_duplicated_rows(case: Case) -> Finding | None:
     pairs = ", ".join(f"row {again + 1} = row {first + 1}" for again, first in repeats.examples[:3])
     return Finding(
         severity="warning" if repeats.share >= MANY_COPIES else "info",
-        what=f"{counted(repeats.n_surplus, 'row')} ({repeats.share:.0%}) repeat an earlier one: {pairs}",
+        what=f"{counted(repeats.n_surplus, 'row')} ({percent(repeats.share)}) repeat an earlier one: {pairs} "
+        f"({counting(scan_of(case))})",
         why="Copies count double in training, and a random split puts them on both sides.",
         advice=(
             Action(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from planefold.core.errors import listed
-from planefold.data.schema import Schema
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError
 from planefold.doctor.finding import Action
@@ -13,12 +13,14 @@ from planefold.doctor.scan import Columns, Scan
 
 
 def scan_of(case: Case) -> Scan:
+    """Return what was measured on the rows."""
     if case.scan is None:
         raise NotApplicableError("the rows were not looked at")
     return case.scan
 
 
-def columns_of(case: Case) -> Any:
+def columns_of(case: Case) -> Columns:
+    """Return what was measured on the columns."""
     columns = scan_of(case).columns
     if columns is None:
         raise NotApplicableError("the rows are pictures, or there are fewer than three")
@@ -26,6 +28,7 @@ def columns_of(case: Case) -> Any:
 
 
 def schema_of(case: Case) -> Any:
+    """Return what the columns are: in the training, or else in the table that was scanned."""
     if case.schema is not None:
         return case.schema
     if case.scan is None or case.scan.schema is None:
@@ -34,7 +37,7 @@ def schema_of(case: Case) -> Any:
 
 
 def size_of(case: Case) -> tuple[int, int]:
-    """Rows to learn from and columns that are used."""
+    """Count the rows to learn from and the columns that are used."""
     if case.scan is not None:
         if case.scan.is_pictures:
             raise NotApplicableError("the rows are pictures")
@@ -44,24 +47,29 @@ def size_of(case: Case) -> tuple[int, int]:
     return case.run.n_train, sum(column.kind != "drop" for column in case.schema.columns)
 
 
-def already_left_out(case: Case, what: str) -> tuple[Action, ...]:
+def left_out_by_itself(case: Case, what: str) -> tuple[Action, ...]:
+    """Advise to let the columns be prepared, where they are not: then nothing has to be done."""
     if "preprocess" in case.settings and case.settings["preprocess"] is None:
         return (Action(words=f"leave {what} out", parameters={"preprocess": "auto"}),)
     return ()
 
 
-def named(names: Sequence[str], noun: str = "column", *, named: bool = True) -> str:
-    plural = {"class": "classes"}.get(noun, noun + "s")
-    if len(names) == 1:
-        return f"{noun} {names[0]}" if named else f"1 {noun}"
-    return f"{len(names)} {plural}" + (f" ({_first(names)})" if named else "")
+def counting(scan: Scan) -> str:
+    """Say where the numbers of rows begin."""
+    return "the first row to learn from is row 1" if scan.n_val else "the first row of the table is row 1"
 
 
-def _first(names: Iterable[str]) -> str:
-    return listed(names, limit=4)
+def named(names: Sequence[str], noun: str = "column", nouns: str = "columns") -> str:
+    """Name one thing, or count several and name some.
+
+    >>> named(["age"]), named(["red", "blue"], "class", "classes")
+    ('column age', '2 classes (red and blue)')
+    """
+    return f"{noun} {names[0]}" if len(names) == 1 else f"{len(names)} {nouns} ({listed(names, limit=4)})"
 
 
 def have(names: Sequence[str]) -> str:
+    """Return the verb for one or several."""
     return "has" if len(names) == 1 else "have"
 
 

@@ -30,7 +30,7 @@ def spread_points(sheet: Sheet, random: np.random.RandomState) -> Floats | None:
         seen = sheet.values[:, np.ptp(sheet.values, axis=0) > 0]
         return components(seen, sheet.n_rows, random) if seen.shape[1] > 1 else None
     columns = [sheet.values[:, j] for j in np.flatnonzero(sheet.numeric)]
-    if has_target(sheet):
+    if sheet.target is not None and has_target(sheet):
         columns.append(sheet.target)
     placed = [_smeared(column, random) for column in columns if _n_values(column) >= MIN_VALUES]
     return np.column_stack(placed) if len(placed) >= 2 else None

@@ -28,6 +28,8 @@ class Overlap(Record):
         Held-out rows; where none were given, the rows that a random split would hold out.
     n_equal : int
         Held-out rows with an equal row to learn from.
+    n_twins : int
+        Held-out rows whose inputs, the target aside, equal those of a row to learn from.
     copied : float
         How little chance explains the equal rows, see :func:`planefold.doctor.scan.repeats.copied_share`.
     equal_excess : float
@@ -46,6 +48,7 @@ class Overlap(Record):
 
     n_val: int
     n_equal: int = 0
+    n_twins: int = 0
     copied: float = 0.0
     equal_excess: float = 0.0
     near: Near | None = None
@@ -63,7 +66,7 @@ class Overlap(Record):
     def share(self) -> float:
         """Share of the held-out rows that are equal or near to a row to learn from."""
         near = 0.0 if self.near is None else self.near.n_found / self.near.n_looked_at
-        return min(1.0, near + self.n_equal / self.n_val)
+        return min(1.0, near + self.n_twins / self.n_val)
 
     @property
     def is_leak(self) -> bool:
@@ -76,33 +79,39 @@ def measure_overlap(sheet: Sheet, random: np.random.RandomState) -> Overlap | No
     if sheet.n_val == 0 or sheet.n_train < 2:
         return None
     cells = cells_of(sheet)
-    hashes, hashes_of_inputs = row_hashes(cells), row_hashes(sheet.identity)
-    where = _first_places(hashes, sheet.n_train)
-    equal, twins = np.flatnonzero(where >= 0), _first_places(hashes_of_inputs, sheet.n_train) >= 0
-    copied = copied_share(cells, sheet.n_train) if len(equal) else 0.0
-    excess = _excess(hashes, sheet.n_train, len(equal))
-    n_shared = _shared_groups(sheet)
-    everything, others = measure_near(sheet, twins, random)
-    new = max(
-        10.0 * bool(n_shared),
-        excess / EXCESS if len(equal) > 0.02 * sheet.n_val else 0.0,
-        0.0 if others is None else max(others.strength, others.strength_of_targets),
-    )
-    copies = len(equal) / 2 if len(equal) >= max(2, LEAST * sheet.n_val) and copied >= COPIED else 0.0
-    excess_of_inputs = _excess(hashes_of_inputs, sheet.n_train, int(twins.sum()))
-    pairs = [(int(row), int(where[row])) for row in equal[:5]]
+    equal, excess = _equal_rows(row_hashes(cells), sheet.n_train)
+    twin, excess_of_twins = _equal_rows(row_hashes(sheet.identity), sheet.n_train)
+    everything, others = measure_near(sheet, twin >= 0, random)
+    n_equal, n_twins, n_shared = int(np.sum(equal >= 0)), int(np.sum(twin >= 0)), _shared_groups(sheet)
+    copied = copied_share(cells, sheet.n_train) if n_equal else 0.0
+    of_groups = 10.0 * bool(n_shared)
+    of_copies = n_equal / 2 if n_equal >= max(2, LEAST * sheet.n_val) and copied >= COPIED else 0.0
+    of_excess = excess / EXCESS if n_equal > 0.02 * sheet.n_val else 0.0
+    of_near = 0.0 if others is None else max(others.strength, others.strength_of_targets)
+    of_any = 0.0 if everything is None else everything.strength
+    # A few near rows beside many equal ones are of the same kind: things that are in the table several times.
+    mostly_near = others is not None and others.n_found / others.n_looked_at > n_twins / sheet.n_val
+    beyond_copies = (of_groups, excess_of_twins / SOME_EXCESS, of_near if mostly_near else 0.0)
+    pairs = [(int(row), int(equal[row])) for row in np.flatnonzero(equal >= 0)[:5]]
     pairs += others.pairs if others is not None and others.strength >= 1 else []
     return Overlap(
         n_val=sheet.n_val,
-        n_equal=len(equal),
+        n_equal=n_equal,
+        n_twins=n_twins,
         copied=copied,
         equal_excess=excess,
         near=others,
         n_shared_groups=n_shared,
-        strength=max(new, copies, 0.0 if everything is None else everything.strength),
-        is_beyond_copies=max(new, excess_of_inputs / SOME_EXCESS) >= 1,
+        strength=max(of_groups, of_copies, of_excess, of_near, of_any),
+        is_beyond_copies=max(beyond_copies) >= 1,
         examples=tuple(pairs[:5]),
     )
+
+
+def _equal_rows(hashes: Hashes, n_train: int) -> tuple[npt.NDArray[np.int64], float]:
+    """Find for each held-out row an equal one to learn from (or -1), and by how much that is more than inside."""
+    where = _first_places(hashes, n_train)
+    return where, _excess(hashes, n_train, int(np.sum(where >= 0)))
 
 
 def _first_places(hashes: Hashes, n_train: int) -> npt.NDArray[np.int64]:

@@ -11,8 +11,8 @@ from scipy.stats import chi2_contingency, kstwo, rankdata
 from planefold.core.records import Record
 from planefold.doctor.scan.columns import is_id
 from planefold.doctor.scan.forest import unseen_chances
-from planefold.doctor.scan.neighbours import K, chance_of_nearness, components, nearest, spread_points
 from planefold.doctor.scan.near import MIN_ROWS as ENOUGH_ROWS
+from planefold.doctor.scan.neighbours import K, chance_of_nearness, components, nearest, spread_points
 from planefold.doctor.scan.repeats import row_hashes, twins
 from planefold.doctor.scan.sheet import Floats, Sheet
 
