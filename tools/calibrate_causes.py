@@ -5,12 +5,14 @@
     python tools/calibrate_causes.py faults.json scores.json [--write]
 
 A cause is true where it names the fault that was injected and the fault did harm; it is false in a healthy twin, and
-where a fault did none. (What a network or a loss plainly is, such as a softmax twice, is true without harm too.) What a harmful fault shows besides its own codes counts for neither side. Whether a check of
-predictions is right, fresh rows say.
+where a fault did none. (What a network or a loss plainly is, such as a softmax twice, is true without harm too.) What
+a harmful fault shows besides its own codes counts for neither side. Whether a check of predictions is right, fresh
+rows say.
 
 False causes are so rare that no code has enough of them alone. So one ``sigmoid(slope * ln(strength) + offset)`` is
 fitted to all codes of a kind together, and each code is then drawn from there as far as its own pairs go. ``--write``
-puts the numbers into the table; those of other codes stay.
+puts the numbers into the table; those of other codes stay. Strengths are read back out of the confidences, so the
+files must have been measured with the table as it is.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,13 +73,19 @@ def read_labelled_runs(
             run = _run(fact, curve, rows[rid], every, rng)
             trees = _reference(fact) if reference else None
             yield LabelledRun(
-                case=Case(run=run, curves=Curves.of_run(run), settings=run.settings, reference=trees),
+                case=Case(run=run, curves=_curves(run, fact), settings=run.settings, reference=trees),
                 label=None if pd.isna(fact.label) else str(fact.label),
                 flags={name.removeprefix("flag_"): fact[name] for name in facts if name.startswith("flag_")},
                 truth={name.removeprefix("truth_"): float(fact[name]) for name in facts if name.startswith("truth_")},
                 population=str(fact.task),
                 name=str(rid),
             )
+
+
+def _curves(run: Run, fact: Any) -> Curves:
+    """Take the curves of a run; here the running loss has the penalty in it, which that of the engine has not."""
+    curves = Curves.of_run(run)
+    return curves if pd.isna(fact.l2_penalty) or not fact.l2_penalty else replace(curves, is_plain=False)
 
 
 def _run(fact: Any, curve: Any, rows: Any, every: int, rng: np.random.Generator) -> Run:

@@ -110,6 +110,10 @@ def test_a_check_is_explained(cli: Any) -> None:
         (["{table}"], 1, "--target COLUMN"),
         (["{table}", "--target", "bought", "-o", "x.png"], 1, "no curves to draw"),
         (["{log}", "-o", "x.txt"], 1, "is no picture"),
+        (["{log}", "--delimiter", ";"], 1, "is for tables"),
+        (["{table}", "--target", "bought", "--group", "gone"], 1, "gone"),
+        (["{table}", "--target", "bought", "--validation", "{log}"], 1, "bought"),
+        (["{log}", "--train-column", "gone"], 1, "gone"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_message(
@@ -121,3 +125,70 @@ def test_what_cannot_be_done_is_said_in_one_message(
     assert said in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_what_was_taken_for_the_curves_is_told_beside_the_result(cli: Any, overfit_log: Path) -> None:
+    _, out, err = told(cli("doctor", overfit_log))
+    assert 'validation loss: "val_loss"' in err
+    assert "val_loss" not in out
+    runs = json.loads(cli("doctor", overfit_log, "--json").out)["runs"]
+    assert 'validation loss: "val_loss"' in runs["log.csv"]["taken"]
+
+
+def test_advice_about_another_tools_log_names_no_parameter_of_ours(cli: Any, overfit_log: Path) -> None:
+    _, out, _ = told(cli("doctor", overfit_log))
+    assert "keep the weights of epoch 10" in out
+    assert "early_stopping" not in out
+    assert "--" not in out
+
+
+def test_a_log_that_is_too_short_is_not_called_well(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("epoch,loss,val_loss\n1,1,1.1\n2,.8,.9\n3,.7,.8\n")
+    _, out, _ = told(cli("doctor", tmp_path / "log.csv"))
+    assert out.startswith("learning curves: no verdict: 3 epochs")
+    assert "nothing is wrong" not in out
+
+
+def test_a_table_with_the_target_in_it_is_no_leak(cli: Any, tmp_path: Path) -> None:
+    rng = np.random.RandomState(0)
+    x = rng.randn(200, 3)
+    lines = [",".join(f"{value:.4f}" for value in (*row, 3 * row[0] + rng.randn())) for row in x]
+    (tmp_path / "homes.csv").write_text("\n".join(["a,b,c,price", *lines]) + "\n")
+    assert cli("train", tmp_path / "homes.csv", "-t", "price", "--max-iter", "5", "--no-report").code == 0
+    for further in ([], ["--time", "a"], ["--validation", tmp_path / "homes.csv"]):
+        code, out, _ = told(cli("doctor", tmp_path / "homes.fold", tmp_path / "homes.csv", *further))
+        assert code == 0
+        assert "DA401" not in out
+
+
+def test_what_could_not_be_looked_at_is_told_reason_by_reason(cli: Any, overfit_log: Path) -> None:
+    _, out, _ = told(cli("doctor", overfit_log, "--all"))
+    reasons = [line.rpartition(": ")[2] for line in out.splitlines() if line.startswith("not looked at: ")]
+    assert reasons
+    assert len(set(reasons)) == len(reasons)
+
+
+@pytest.mark.parametrize("code", pf.doctor.CHECKS)
+def test_the_page_of_every_check_reads_as_plain_text(cli: Any, code: str) -> None:
+    ended, out, _ = told(cli("doctor", "--explain", code))
+    assert ended == 0
+    assert "**" not in out
+    assert "----" not in out
+    assert "Rule" in out
+
+
+def test_training_again_as_advised_speaks_in_flags(cli: Any, table: Path) -> None:
+    code, out, err = told(
+        cli("train", table, "-t", "bought", "--drop", "state", "--members", "1", "--no-report", "--fix",
+            "--learning-rate-init", "10", "--max-iter", "12", "--batch-size", "20")
+    )  # fmt: skip
+    assert code == 0
+    assert "learning_rate_init=" not in err
+    assert "kept: the one " in out or "not trained again: " in err
+
+
+def test_a_healthy_training_is_not_trained_again(cli: Any, tmp_path: Path) -> None:
+    cli("examples", "iris", "--output", tmp_path / "iris.csv")
+    _, out, err = told(cli("train", tmp_path / "iris.csv", "-t", "species", "--no-report", "--fix"))
+    assert "not trained again: the doctor finds nothing wrong" in err
+    assert "kept:" not in out

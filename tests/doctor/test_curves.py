@@ -17,6 +17,7 @@ from planefold.doctor.case import Case, Curves
 from planefold.doctor.check import NotApplicableError
 from planefold.doctor.confidence import confidence
 from planefold.doctor.finding import SEVERITIES
+from planefold.doctor.measures import measure
 
 LC = [code for code in CHECKS if code.startswith("LC")]
 EPOCHS = np.arange(1, 41)
@@ -328,13 +329,63 @@ def test_the_evidence_is_what_the_curves_say(sick):
 
 
 def test_advice_is_worked_out_from_the_settings(sick):
-    assert CHECKS["LC901"](sick["LC901"]).advice[0].parameters == {"learning_rate_init": 0.001}
+    kept = {"restore_best": True}
+    assert CHECKS["LC901"](sick["LC901"]).advice[0].parameters == {"learning_rate_init": 0.001} | kept
     assert CHECKS["LC701"](sick["LC701"]).advice[0].parameters == {"learning_rate_init": 0.00125}
-    assert CHECKS["LC301"](sick["LC301"]).advice[0].parameters == {"max_iter": 120}
+    assert CHECKS["LC301"](sick["LC301"]).advice[0].parameters == {"max_iter": 120} | kept
     assert CHECKS["LC101"](sick["LC101"]).advice[0].parameters == {"early_stopping": True, "restore_best": True}
     wider = {"hidden_layer_sizes": (256, 256), "alpha": 0.0, "dropout": 0.0}
-    assert CHECKS["LC202"](sick["LC202"]).advice[0].parameters == wider
+    assert CHECKS["LC202"](sick["LC202"]).advice[0].parameters == wider | kept
     assert CHECKS["LC501"](sick["LC501"]).advice[0].parameters == {"dropout": 0.3}
+
+
+def test_held_out_rows_that_the_caller_chose_are_not_for_a_parameter_to_enlarge(make_case):
+    settings = SETTINGS | {"early_stopping": True, "validation_fraction": 0.1}
+    for is_given, names in ((False, {"validation_fraction"}), (True, set())):
+        case = make_case(FALLING, FALLING, n_val=8, spread=0.4, settings=settings | {"validation_data": is_given})
+        advice = CHECKS["LC601"](case).advice
+        assert set(advice[0].parameters) == names
+        assert any("n_members" in action.parameters for action in advice) is not is_given
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_first_weights_worse_than_the_mean_that_hardly_move_have_not_diverged(make_case, batch_norm):
+    still = np.linspace(1.4, 1.39, 40)
+    start = 1.0 if batch_norm else 1.4  # with batch norm the first means are those of no rows
+    case = make_case(still, still, start=start, settings=SETTINGS | {"batch_norm": batch_norm})
+    assert diagnose_case(case).verdict == "hardly learned"
+    worse = np.linspace(1.5, 1.9, 40)
+    assert diagnose_case(make_case(worse, worse, start=1.4, settings=SETTINGS)).verdict == "diverged"
+
+
+def test_a_gap_waits_while_the_network_has_hardly_begun(make_case):
+    begun = 1 - 0.005 * EPOCHS
+    case = make_case(begun, begun + 0.2, settings=SETTINGS)
+    assert diagnose_case(case).verdict == "still improving"
+
+
+def test_a_step_schedule_that_stopped_the_fall_does_not_hide_that_there_was_more(make_case):
+    falls = np.concatenate([1 - 0.02 * np.arange(1, 21), np.full(20, 0.59)])
+    rates = np.concatenate([np.full(20, 0.1), np.full(20, 1e-4)])
+    case = make_case(falls, falls + 0.01 * np.abs(NOISE), settings=SETTINGS, learning_rate=rates)
+    assert diagnose_case(case).verdict == "still improving"
+
+
+def test_running_losses_of_all_rows_mend_what_few_rows_say_of_a_plain_network(make_case):
+    """Of 256 rows, drawn 0.04 too high, and of 2,000 rows the running mean, half an epoch before."""
+    falling = 0.5 - 0.005 * EPOCHS
+    running = falling + 0.0025
+    few = {"train_loss": running, "n_eval": 256, "train_se": np.full(40, 0.03)}
+    seen = [
+        measure(make_case(falling + 0.04, falling + 0.1, n_train=2000, is_plain=is_plain, **few).curves)
+        for is_plain in (False, True)
+    ]
+    assert seen[0]["gap"] == pytest.approx(0.06)
+    assert seen[1]["gap"] == pytest.approx(0.1)
+    assert seen[1]["gap_se"] < seen[0]["gap_se"]
+    far = {**few, "train_loss": running - 1.0}  # beyond what so few rows allow
+    told = measure(make_case(falling + 0.04, falling + 0.1, n_train=2000, is_plain=True, **far).curves)
+    assert told["gap"] == pytest.approx(0.06 + 2 * 0.03 * math.sqrt(1 - 256 / 2000))
 
 
 def test_confidence_grows_with_the_evidence_and_is_never_certain():

@@ -313,6 +313,14 @@ def test_dead_units_beside_a_linear_path_that_learned_are_for_information():
     assert finding("GR401", make_case(SLOW, later=dead)).severity == "warning"
 
 
+def test_a_first_loss_that_is_too_high_is_met_where_it_may_come_from():
+    def first(**settings):
+        return finding("GR102", make_case(SLOW, first_loss=8.0, settings=settings)).advice[0].parameters
+
+    assert first(preprocess=None) == {"preprocess": "auto"}
+    assert first(preprocess="auto") == first(preprocess=None, init="normal") == {"init": "he_normal"}
+
+
 def test_nothing_is_said_of_rare_classes_where_a_threshold_decides():
     with pytest.raises(NotApplicableError, match="threshold"):
         finding("DA502", make_case(facts=RARE, settings={"threshold": "f1"}))

@@ -19,7 +19,7 @@ from planefold.doctor.data import check_rows_on_both_sides
 from planefold.doctor.scan import scan
 from planefold.doctor.scan.columns import find_outliers
 from planefold.doctor.scan.forest import unseen_chances
-from planefold.doctor.scan.judge import _left_out
+from planefold.doctor.scan.kernel import _left_out
 from planefold.doctor.scan.neighbours import chance_of_nearness, nearest
 from planefold.doctor.scan.order import _changes
 from planefold.doctor.scan.repeats import copied_share, row_hashes, twins

@@ -144,3 +144,32 @@ def test_time_that_other_programs_take_is_not_counted():
     with budget.spending():
         time.sleep(0.05)
     assert budget.spent < 0.05 or sys.platform == "win32"
+
+
+def test_half_of_the_share_is_left_to_choice_however_much_had_to_be_spent():
+    now = [0.0]
+    budget = Budget(share=0.02, clock=lambda: now[0])
+    with budget.spending(must=True):
+        now[0] += 10.0
+    budget.spend(1.0, must=True)
+    assert (budget.spent, budget.must) == (11.0, 11.0)
+    now[0] = 100.0
+    assert budget.left == pytest.approx(1.0)
+    assert budget.allows(0.99)
+    assert not budget.allows(1.01)
+    with budget.spending():
+        now[0] += 0.5
+    assert budget.must == 11.0
+    assert budget.left == pytest.approx(0.01 * 100.5 - 0.5)
+    now[0] = 10_000.0  # what had to be spent is a small part now
+    assert budget.left == pytest.approx(200 - 11.5)
+    assert budget.allows(188)
+    assert not budget.allows(189)
+
+
+def test_a_measurement_within_one_that_must_be_made_must_be_made():
+    now = [0.0]
+    budget = Budget(clock=lambda: now[0])
+    with budget.spending(must=True), budget.spending():
+        now[0] += 1.0
+    assert (budget.spent, budget.must) == (1.0, 1.0)

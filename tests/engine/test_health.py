@@ -13,7 +13,8 @@ from scipy.special import expit
 from planefold.engine import OBJECTIVES
 from planefold.engine.budget import Budget
 from planefold.engine.flat import FlatParameters
-from planefold.engine.health import Health
+from planefold.engine.health import Health, Passage
+from planefold.networks import MLPSpec
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -162,3 +163,27 @@ def test_saturated_is_the_share_of_the_activations_near_their_bounds(engine, pro
     assert run.epochs[1].saturated_share == (pytest.approx(expected),)
     assert run.epochs[1].activation_mean[0] == pytest.approx(a.mean(), rel=1e-6)
     assert run.epochs[1].activation_std[0] == pytest.approx(a.std(), rel=1e-6)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize("changes", [
+    {}, {"activation": "tanh"}, {"activation": "logistic"}, {"activation": "leaky_relu"}, {"activation": "identity"},
+    {"skip": True}, {"hidden_layer_sizes": ()}, {"hidden_layer_sizes": (), "skip": True}, {"batch_norm": True},
+])  # fmt: skip
+def test_a_passage_computes_what_the_network_does_also_after_its_weights_have_moved(n_members, each, changes):
+    spec = MLPSpec(**{"n_features": 3, "n_outputs": 2, "hidden_layer_sizes": (6, 4), "n_members": n_members} | changes)
+    net = spec.build(np.random.RandomState(0), dtype=torch.float64)
+    flat = FlatParameters(net)
+    X = torch.from_numpy(np.random.RandomState(1).randn(*([n_members] if each else []), 20, 3))
+    passage = Passage(net, X)
+    for _ in range(2):
+        with torch.inference_mode():
+            outputs, hidden = passage()
+            expected = list(net.hidden(X))
+            np.testing.assert_allclose(outputs, net(X), rtol=1e-12, atol=1e-12)
+        assert len(hidden) == len(expected)
+        for ours, theirs in zip(hidden, expected, strict=True):
+            np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, rtol=1e-12, atol=1e-12)
+        flat.theta += 0.1
+        flat.statistics += 0.5

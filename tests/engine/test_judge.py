@@ -102,3 +102,19 @@ def test_numbers_that_are_spread_are_distinct_and_reach_both_ends(n):
     assert len(np.unique(places)) == len(places) == min(n, 256)
     assert places[0] == 0
     assert places[-1] == n - 1
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("members", [None, WINDOWS])
+def test_scores_of_several_answers_are_those_of_each(engine, problem, weighted, members):
+    def score(predictions, targets, weights):
+        near = ((predictions - targets).abs() < 0.5).double()[..., 0]
+        return near.mean(dim=-1) if weights is None else (near * weights).sum(dim=-1) / weights.sum(dim=-1)
+
+    weights = np.random.RandomState(1).rand(60) if weighted else None
+    judge = Judge(OBJECTIVES["squared_error"], engine.rows(problem.X, problem.y, weights, members), score)
+    rng = np.random.RandomState(2)
+    outputs = torch.from_numpy(rng.randn(4, 3, judge.n_rows, 1))
+    each = [judge.take(answer)[1] for answer in outputs]
+    assert judge.scores(outputs) == pytest.approx(each)
+    assert len(set(each)) > 1

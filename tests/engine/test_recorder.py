@@ -261,6 +261,46 @@ def test_very_many_held_out_values_are_taken_stock_of_on_the_way(engine, problem
     np.testing.assert_array_equal(thinned.val_rows, at_once.val_rows[:, ::2])
 
 
+def test_of_long_trainings_a_file_holds_every_so_many_th_row_with_its_exact_bits(engine, problem, monkeypatch):
+    from planefold.engine import run as of_runs
+
+    rows, judge = _halves(engine, problem)
+    _, run = engine.fit(rows, max_iter=9, learning_rate_init=0.5, more={"validation": judge})
+    strange = run.val_rows.copy()
+    strange[3, :4] = [np.inf, -np.inf, -0.0, 6e-8]
+    run = dataclasses.replace(run, val_rows=strange)
+    whole = Run.from_lines(run.to_lines())
+    np.testing.assert_array_equal(whole.val_rows.view(np.uint16), strange.view(np.uint16))
+    monkeypatch.setattr(of_runs, "MAX_WRITTEN_VALUES", 70)
+    np.testing.assert_array_equal(Run.from_lines(run.to_lines()).val_rows, strange[:, ::3])
+
+
+def test_the_kept_weights_are_judged_by_as_many_rows_as_there_is_time_for(engine):
+    rng = np.random.RandomState(0)
+    X = rng.randn(3000, 2)
+    rows = engine.rows(X, X[:, :1])
+    counts = [
+        engine.fit(rows, max_iter=1, more={"record": Budget(share=share)})[1].facts["kept_train_rows"]
+        for share in (0.0, EVERYTHING)
+    ]
+    assert counts == [256, 2000]
+
+
+def test_looks_that_are_put_off_are_told_as_if_taken_stock_of_at_once(engine, problem, monkeypatch):
+    from planefold.engine import recorder
+
+    rows, judge = _halves(engine, problem)
+    more = {"validation": judge, "score": lambda p, y, w: (p > y).double().mean((1, 2))}
+    runs = []
+    for values in (recorder.VALUES_AT_ONCE, 1, 90):
+        monkeypatch.setattr(recorder, "VALUES_AT_ONCE", values)
+        runs.append(engine.fit(rows, max_iter=7, more=more | {"record": Budget(share=EVERYTHING)})[1])
+    for name in ("train_eval", "train_se", "train_score", "val_se"):
+        assert np.isfinite(runs[0][name]).all()
+        for run in runs[1:]:
+            np.testing.assert_allclose(run[name], runs[0][name], rtol=1e-12)
+
+
 def test_lbfgs_has_a_start_an_end_and_every_row(engine, problem):
     rows, judge = _halves(engine, problem)
     more = {"validation": judge, "record": Budget(share=0.0)}

@@ -212,7 +212,7 @@ def _fix(job: Job, target: str, *, as_json: bool) -> tuple[Job, Retrial | None]:
     for message in _messages(caught):
         note(message)
     retrial.model.target_name_ = target
-    return (replace(job, model=retrial.model) if retrial.gain > 0 else job), retrial
+    return (replace(job, model=retrial.model) if retrial.kept == "after" else job), retrial
 
 
 def _why_not(job: Job, found: Sequence[Finding]) -> str:
@@ -298,7 +298,7 @@ def _print_result(
     if retrial is not None:
         for line in str(retrial).splitlines():
             print_line(line)
-        print_line(f"kept: the {'second' if retrial.gain > 0 else 'first'} of the two")
+        print_line(f"kept: the one {retrial.kept}, as its held-out loss is the lower one")
     print_line(evaluation.verdict)
     for finding in diagnosis.at_least("warning"):
         print_line(f"{finding.code} {finding.title}: {finding.what}")
@@ -352,5 +352,5 @@ def _fixed(retrial: Retrial) -> dict[str, Any]:
         "outcome": retrial.outcome,
         "gain": retrial.gain,
         "se": retrial.se,
-        "kept": "after" if retrial.gain > 0 else "before",
+        "kept": retrial.kept,
     }

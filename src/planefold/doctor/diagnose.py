@@ -110,7 +110,7 @@ class Diagnosis:
     def _gap(self) -> str:
         """Say how far training and held-out rows are apart, where something was learned that it can be a share of."""
         share, gap = self.numbers.get("gap_share"), self.numbers.get("gap")
-        if share is None or not gap or self.verdict in (UNKNOWN, *WITHOUT_RANGE):
+        if share is None or not gap or abs(share) > 1 or self.verdict in (UNKNOWN, *WITHOUT_RANGE):
             return ""
         doubt = 2 * self.numbers.get("gap_se", 0.0) * share / gap
         doubtful = f", give or take {doubt:.0%}" if doubt >= DOUBTFUL else ""
@@ -165,12 +165,11 @@ def diagnose(
 
     Examples
     --------
-    >>> import planefold as pf
     >>> history = {
     ...     "loss": [1.0, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.08],
     ...     "val_loss": [1.0, 0.7, 0.6, 0.6, 0.7, 0.8, 0.9, 1.0],
     ... }
-    >>> pf.diagnose(log=history).verdict
+    >>> diagnose(log=history).verdict
     'overfit'
     """
     if run is None and data is None and log is None:

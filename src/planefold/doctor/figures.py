@@ -176,3 +176,17 @@ def fresh_start(case: Case) -> Action:
     """Return the advice to draw the first weights so that they suit the activation."""
     kind = "he_normal" if case.settings.get("activation", "relu") in ("relu", "leaky_relu") else "glorot_uniform"
     return Action(words="an init that suits the activation", parameters={"init": kind})
+
+
+def usual_start(case: Case) -> bool:
+    """Tell whether the first weights were drawn by a rule that suits the width of the layers."""
+    kind = getattr(case.settings.get("init", "auto"), "kind", case.settings.get("init", "auto"))
+    kind = kind.get("kind", "auto") if isinstance(kind, dict) else kind
+    return kind == "auto" or str(kind).startswith(("glorot", "he"))
+
+
+def on_one_scale(case: Case, what: str) -> Action:
+    """Return the advice to let the estimator prepare the numbers, or else to do it oneself."""
+    if "preprocess" in case.settings and case.settings["preprocess"] is None:
+        return Action(words=f"{what} (preprocess)", parameters={"preprocess": "auto"})
+    return Action(words=what)

@@ -23,6 +23,7 @@ from planefold.doctor.figures import (
     through_time,
     training_losses,
     trivial_loss,
+    usual_start,
     without_zeros,
 )
 from planefold.doctor.finding import Action, Finding
@@ -248,7 +249,7 @@ def check_clipping(case: Case) -> Finding | None:
         why="Clipping is for the few gradients that are far too long; here it shortens every step.",
         advice=(
             Action(words="no clipping (clip_norm)", parameters={"clip_norm": None}),
-            Action(words="a clip_norm of 1"),
+            Action(words="a clip_norm of 1", parameters={"clip_norm": 1.0}),
         ),
         evidence={"clip_norm": limit, "update_ratio": ratio, "learned": share},
         confidence=confidence("GR203", min(strength, SHORT_STEP / max(ratio, TINY))),
@@ -338,13 +339,6 @@ def _revivals(case: Case) -> tuple[Action, ...]:
     if case.settings.get("activation") in ("logistic", "tanh"):
         return activation, norm
     return norm, Action(words="fewer hidden layers")
-
-
-def usual_start(case: Case) -> bool:
-    """Tell whether the first weights were drawn by a rule that suits the width of the layers."""
-    kind = getattr(case.settings.get("init", "auto"), "kind", case.settings.get("init", "auto"))
-    kind = kind.get("kind", "auto") if isinstance(kind, dict) else kind
-    return kind == "auto" or str(kind).startswith(("glorot", "he"))
 
 
 @check(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
-from planefold.doctor.figures import TINY, run_of
-from planefold.doctor.finding import Action, Finding
+from planefold.doctor.figures import TINY, on_one_scale, run_of
+from planefold.doctor.finding import Finding
 
 # What steps, units and curves show of numbers on a wrong scale.
 SYMPTOMS = ("GR101", "GR102", "GR201", "GR202", "GR203", "GR301", "GR302", "GR401", "GR402", "GR501", "GR702",
@@ -60,7 +60,7 @@ def check_inputs(case: Case) -> Finding | None:
         severity="warning",
         what=what,
         why="One learning rate serves all columns: the largest rules the steps, and the others are hardly heard.",
-        advice=_scale(case, "standardised columns"),
+        advice=(on_one_scale(case, "standardised columns"),),
         evidence={"scale_ratio": ratio, "scale": largest, "offset": offset},
         confidence=confidence("DA301", strength),
         where=f"input {int(facts[column]) + 1}" if column in facts else "",
@@ -100,14 +100,7 @@ def check_target(case: Case) -> Finding | None:
         what=what,
         why="A network starts near zero, and its steps suit a target of about one: this one takes far too many, or "
         "far too short ones.",
-        advice=_scale(case, "a standardised target"),
+        advice=(on_one_scale(case, "a standardised target"),),
         evidence={"scale": scale, "offset": offset},
         confidence=confidence("DA302", strengths[what]),
     )
-
-
-def _scale(case: Case, what: str) -> tuple[Action, ...]:
-    """Let the estimator prepare the numbers, or else do it oneself."""
-    if "preprocess" in case.settings and case.settings["preprocess"] is None:
-        return (Action(words=f"{what} (preprocess)", parameters={"preprocess": "auto"}),)
-    return (Action(words=what),)

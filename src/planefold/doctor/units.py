@@ -19,10 +19,12 @@ from planefold.doctor.figures import (
     has_linear_path,
     layer,
     learned,
+    on_one_scale,
     run_of,
     scaled_rate,
     through_time,
     trivial_loss,
+    usual_start,
 )
 from planefold.doctor.finding import Action, Finding
 from planefold.doctor.measures import measured
@@ -67,13 +69,14 @@ def check_first_loss(case: Case) -> Finding | None:
     strength = first / (FIRST_LOSS * known)
     if not strength >= 1 or _is_made_up_for(case):
         return None
+    scaled, drawn = on_one_scale(case, "inputs and target on one scale"), fresh_start(case)
     size = f"{strength * FIRST_LOSS:.3g} times that" if math.isfinite(strength) else "far above that"
     return Finding(
         severity="warning",
         what=f"before training the loss is {size} of a network that knows nothing",
         why="The network starts confidently wrong: its first weights are too large, or inputs or targets are not on "
         "one scale.",
-        advice=(fresh_start(case), Action(words="inputs and target on one scale: preprocess='auto'")),
+        advice=(scaled, drawn) if scaled.parameters and usual_start(case) else (drawn, scaled),
         evidence={"first_loss": min(first, 1e30), "ignorance": known},
         confidence=confidence("GR102", min(strength, 1e6)),
     )
@@ -128,8 +131,9 @@ def check_dead_units(case: Case) -> Finding | None:
 
     **Fires on** first biases of -5; a learning rate that throws the biases far below zero.
 
-    **Silent on** layers that are zero on 60 to 80 % of rows *and* units, which is how relu works; deep networks that
-    start with 40 % of dead units and learn all the same; weights that a penalty took to zero.
+    **Silent on** activations of which 60 to 80 % are zero, as long as each unit has rows of its own: that is how relu
+    works. Deep networks that start with 40 % of dead units and learn all the same; weights that a penalty took to
+    zero.
 
     **Limits.** Seen on a probe: a unit may answer to a row that is not in it.
     """

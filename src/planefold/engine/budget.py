@@ -103,3 +103,9 @@ class Budget:
     def allows(self, expected: float = 0.0) -> bool:
         """Tell whether a measurement that takes ``expected`` seconds keeps within the share of the time so far."""
         return self.needs(expected) <= self.elapsed
+
+    @property
+    def left(self) -> float:
+        """Seconds that a measurement may take now."""
+        income = self.share * self.elapsed
+        return max(0.0, income - self.spent, BY_CHOICE * income - (self.spent - self.must))

@@ -91,7 +91,8 @@ class Health:
 
     def _squares(self, values: Array) -> NDArray[np.float64]:
         """Sum the squares of each layer's weights, (n_layers, n_members)."""
-        if len(values) == 1 and isinstance(values, np.ndarray):
+        # Decided by the network, not by the lane: the sums of a member must not depend on who shares its lane.
+        if self.net.spec.n_members == 1 and isinstance(values, np.ndarray):
             parts = [values[0, window] for window in self.windows]
             return np.array([[np.dot(part, part)] for part in parts])
         xp = torch if isinstance(values, Tensor) else np

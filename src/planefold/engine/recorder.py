@@ -26,7 +26,8 @@ N_KEPT = 2000  # training rows that the kept weights are judged by, once
 MAX_VAL_VALUES = 2**22  # numbers in Run.val_rows: 8 MB
 VALUES_AT_ONCE = 2**20  # losses of held-out rows that are put off
 LARGEST_HALF = float(np.finfo(np.float16).max)
-SAVED = 0.25  # of the budget, while layers are due
+SAVED_FOR_END = 0.1  # of the budget, to judge the kept weights by more rows
+SAVED_FOR_LAYERS = 0.2  # of the budget, while layers are due
 GROWTH = 1.2  # layers are looked at in epochs that lie further and further apart
 
 Figures = dict[str, Any]
@@ -95,8 +96,10 @@ class Recorder:
         self._keep()
         found: Figures = {}
         if self.is_first or self.budget.allows():
+            before = self.budget.spent
             with self.budget.spending(must=self.is_first):
                 found = self._look(0, at_units=True) | {"duplicate_share": duplicate_shares(self.net)}
+            self.cost_of_look = self.budget.spent - before  # at most; a later one tells
         return found
 
     def steps_to_watch(self, number: int) -> tuple[int, ...]:
@@ -129,19 +132,23 @@ class Recorder:
         return {}
 
     def _may_look(self, number: int) -> bool:
-        saved = 0.0
-        if self.health is not None and number >= self.next_layers and number >= self.questions["look"]:
-            # Layers are due, which cost more: meanwhile a part of the budget is saved up for them.
-            elapsed = self.budget.elapsed
+        if number < self.questions["look"]:
+            return False
+        elapsed = self.budget.elapsed
+        saved = SAVED_FOR_END * elapsed
+        if self.health is not None and number >= self.next_layers:
             self.due_since = min(self.due_since, elapsed)
-            saved = SAVED * self.budget.share * (elapsed - self.due_since)
-        return self._allows("look", number, self.cost_of_look + saved)
+            saved += SAVED_FOR_LAYERS * (elapsed - self.due_since)
+        return self._allows("look", number, self.cost_of_look, saved)
 
-    def _allows(self, what: str, number: int, expected: float) -> bool:
-        """Ask the budget, but not in each epoch: of a small one even the clock takes its share."""
+    def _allows(self, what: str, number: int, expected: float, saved: float = 0.0) -> bool:
+        """Ask the budget, but not in each epoch: of a small one even the clock takes its share.
+
+        What became free in ``saved`` seconds of the training is left alone.
+        """
         if number < self.questions[what]:
             return False
-        elapsed, needed = self.budget.elapsed, self.budget.needs(expected)
+        elapsed, needed = self.budget.elapsed, self.budget.needs(expected) + saved
         if needed <= elapsed:
             return True
         # As many epochs as will pass in the time that is missing, if they go on as they did.
@@ -212,8 +219,9 @@ class Recorder:
     def _kept(self) -> Facts:
         """Judge the kept weights by as many training rows as the budget allows, once."""
         sample, passage = self.sample, self.passage
-        if sample.n_rows < self.rows.n_rows and self.budget.allows(self.cost_of_look * N_KEPT / N_EVAL):
-            sample = Judge(self.objective, self.rows, self.score, N_KEPT)
+        n_rows = min(self.rows.n_rows, N_KEPT, N_EVAL * self.budget.left / max(self.cost_of_look, 1e-9))
+        if n_rows >= 2 * sample.n_rows:
+            sample = Judge(self.objective, self.rows, self.score, int(n_rows))
             passage = Passage(self.net, sample.X)
         with torch.inference_mode():
             loss, score = sample.take(passage()[0])

@@ -51,7 +51,8 @@ def advised(model: BaseMLP, finding: Finding | Iterable[Finding]) -> BaseMLP:
             details=told or None,
         )
     changed: BaseMLP = clone(model)
-    return changed.set_params(**action.parameters)
+    changed.set_params(**action.parameters)
+    return changed
 
 
 def advice_in(model: BaseMLP, findings: Iterable[Finding]) -> tuple[Finding | None, Action | None]:
@@ -109,7 +110,14 @@ class Retrial(Record):
     def headline(self) -> str:
         """What came of it, in one sentence."""
         share = f"{self.gain:+.0%} of what can be learned, standard error {self.se:.0%}"
+        if abs(self.gain) > 1:  # one of the two was worse than always predicting the same
+            share = f"{'lower' if self.gain > 0 else 'higher'} by more than all that can be learned"
         return f"{self.finding.code} {self.finding.title}, trained again as advised: {self.outcome} ({share})"
+
+    @property
+    def kept(self) -> str:
+        """Which training has the lower held-out loss: ``"before"`` or ``"after"``."""
+        return "after" if self.gain > 0 else "before"
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Both trainings side by side: what is compared, before, after."""

@@ -146,7 +146,7 @@ def report(
         run=model.run_,
         diagnosis=diagnosis or diagnosed(model, X, y, train),
         retrial=() if retrial is None else tuple(retrial.rows()),
-        retrial_outcome="" if retrial is None else retrial.headline,
+        retrial_outcome="" if retrial is None else f"{retrial.headline}. The one {retrial.kept} was kept.",
         columns=tuple(_columns(schema, described)) if schema is not None else (),
         # Why columns are left out stands beside each of them already.
         notes=tuple(note for column in schema.columns for note in column.notes) if schema is not None else (),

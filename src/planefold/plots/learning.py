@@ -61,6 +61,9 @@ def curves(run: Run | Curves, *, ax: Axes | None = None) -> Axes:
         kept_start = shown.kept_epoch == 0 == best
         words = "kept: the start" if kept_start else f"best: epoch {best:g}"
         ax.axvline(best, color=INK, linestyle=":", linewidth=1, label=words)
+    elif np.isfinite(val).any():  # a log does not say which weights were kept
+        lowest = epochs[np.argmin(np.where(np.isfinite(val), val, np.inf))]
+        ax.axvline(lowest, color=INK, linestyle=":", linewidth=1, label=f"lowest: epoch {lowest:g}")
     quiet(ax, x="Epoch", y=f"Loss{name}")
     if len(known):  # the shade may be wider than what it is about
         low, high = float(known.min()), float(known.max())

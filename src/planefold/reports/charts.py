@@ -179,7 +179,7 @@ def _legend(has_validation: bool) -> str:
 
 
 def _curves_desc(run: Run) -> str:
-    first, last = run.epochs[min(1, run.n_epochs)], run.epochs[-1]  # of the start no training loss is known
+    first, last = run.epochs[min(1, len(run.epochs) - 1)], run.epochs[-1]  # of the start no training loss is known
     ends = f"{number(first.train_loss)} to {number(last.train_loss)}"
     words = f"Training loss goes from {ends} in {run.n_epochs:,} epochs"
     if last.val_loss is not None:

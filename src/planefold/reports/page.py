@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from planefold.doctor.diagnose import UNKNOWN, Diagnosis
+from planefold.doctor.diagnose import UNKNOWN, WITHOUT_RANGE, Diagnosis
 from planefold.doctor.finding import Finding
 from planefold.engine.run import Run
 from planefold.reports import charts
@@ -35,12 +35,12 @@ _STOPPED = {
     "interrupted": "someone stopped it",
     "diverged": "the loss ran away",
 }
-# What was measured on the curves, in shares of what can be learned.
+# What was measured on the curves, in shares of what can be learned; and which number is the standard error of which.
 _NUMBERS = {
-    "learned_share": "learned of what can be",
-    "gap_share": "gap between training and held-out rows",
-    "val_se_share": "uncertainty of the held-out loss",
+    "gap_share": "Held-out loss above that of training rows",
+    "val_se_share": "Standard error of the held-out loss",
 }
+_DOUBTS = {"gap_share": ("gap", "gap_se")}
 _SEVERITIES = {"error": ("◆", "Error"), "warning": ("▲", "Warning"), "info": ("●", "Note")}
 _LONGEST_CODE = 3000
 
@@ -164,13 +164,24 @@ def _diagnosed(diagnosis: Diagnosis | None) -> str:
     """Say what the curves show, with the numbers that it rests on."""
     if diagnosis is None or diagnosis.verdict == UNKNOWN:
         return ""
-    known = [(words, diagnosis.numbers[name]) for name, words in _NUMBERS.items() if name in diagnosis.numbers]
+    numbers = {} if diagnosis.verdict in WITHOUT_RANGE else diagnosis.numbers
+    known = [(words, name, numbers[name]) for name, words in _NUMBERS.items() if abs(numbers.get(name, 2)) <= 1]
     items = "".join(
-        f"<div><dt>{text(words)}</dt><dd>{data(value, percent(value))}</dd></div>" for words, value in known
+        f"<div><dt>{text(words)}</dt><dd>{data(value, percent(value))}{_doubt(numbers, name)}</dd></div>"
+        for words, name, value in known
     )
     return f'<p class="diagnosed">The curves show: <b>{text(diagnosis.verdict)}</b></p>' + (
-        f'<dl class="shares">{items}</dl>' if items else ""
+        f'<p class="unit">In shares of what can be learned</p><dl class="shares">{items}</dl>' if items else ""
     )
+
+
+def _doubt(numbers: Mapping[str, float], name: str) -> str:
+    """Write two standard errors behind a share, in the same unit."""
+    value, error = _DOUBTS.get(name, ("", ""))
+    if error not in numbers or not numbers.get(value):
+        return ""
+    doubt = 2 * numbers[error] * numbers[name] / numbers[value]
+    return f" ± {data(doubt, percent(doubt))}"
 
 
 def _retrial(report: ReportData) -> str:
@@ -178,7 +189,7 @@ def _retrial(report: ReportData) -> str:
         return ""
     rows = [[text(cell, 80) for cell in row] for row in report.retrial]
     table = plain_table("The advice, tried", ["", "before", "after"], rows, numbers=[1, 2])
-    return f"<h3>The doctor's advice, tried</h3><p>{text(report.retrial_outcome, 400)}</p>{table}"
+    return f'<h3 class="tried">The doctor\'s advice, tried</h3><p>{text(report.retrial_outcome, 400)}</p>{table}'
 
 
 def _story(run: Run) -> str:
@@ -192,7 +203,7 @@ def _story(run: Run) -> str:
         text_ += f"; the best epoch was {run.best_epoch:,}, the weights of the last were kept"
     held = f", {run.n_val:,} more told when to stop" if run.n_val else ""
     members = f" {run.n_members} networks were trained side by side." if run.n_members > 1 else ""
-    took = f" It took {number(run.seconds)} s" if run.seconds else " It ran"
+    took = f" It took {number(run.seconds, 2)} s" if run.seconds else " It ran"
     return text(
         f"{text_}. It learned from {counted(run.n_train, 'row')}{held}, in batches of {run.batch_size:,}."
         f"{members}{took} with {run.solver} on {run.device}.",

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from planefold.doctor.case import Case
-from planefold.doctor.curves.rules import SHRUNK, dropout_of, shrinkage, sizes_of
+from planefold.doctor.curves.rules import SHRUNK, STRONG_DROPOUT, dropout_of, shrinkage, sizes_of
 from planefold.doctor.figures import scaled_rate
 from planefold.doctor.finding import Action
 
 WIDEST, LEAST_WIDTH = 512, 32
 MOST_DROPOUT = 0.6
-STRONG_DROPOUT, NARROW_LAYER = 0.5, 8
+NARROW_LAYER = 8
 SHORT_STEP, LONG_STEP = 1.5e-4, 0.045  # lengths of a step, as shares of the weights
 ROUGH, LONG_RATE = 0.03, 0.05  # jumps (share of the learnable range) and a learning rate that speak of long steps
 SHRINK_TO = 0.01  # share of the weights in the gradient, where there was less
@@ -40,16 +40,28 @@ def longer(case: Case, n_epochs: int, *, is_judged: bool = True) -> tuple[Action
     """Advise three times the epochs, or steps three times as long; where no rows were held out, to hold some out."""
     planned = case.settings.get("max_iter")
     epochs = 3 * max(planned if isinstance(planned, int) else 0, n_epochs)
-    words, parameters = "three times the epochs", {"max_iter": epochs}
-    if not is_judged:
-        words, parameters = f"{words}, with rows held out to stop in time", {**keep_best().parameters, **parameters}
-    return Action(words=words, parameters=parameters), scaled_rate(case, 3.0)
+    action = Action(words="three times the epochs", parameters={"max_iter": epochs})
+    if is_judged:
+        return best_kept(case, action), scaled_rate(case, 3.0)
+    action = Action(
+        words=f"{action.words}, with rows held out to stop in time",
+        parameters={**keep_best().parameters, **action.parameters},
+    )
+    return action, scaled_rate(case, 3.0)
 
 
 def keep_best() -> Action:
     """Advise to keep the weights of the epoch with the lowest loss on held-out rows."""
     parameters = {"early_stopping": True, "restore_best": True}
     return Action(words="keep the weights of the best epoch", parameters=parameters)
+
+
+def best_kept(case: Case, action: Action) -> Action:
+    """Add to what may overfit, where rows are held out already: the weights of the best epoch are kept."""
+    is_judged = case.curves is not None and case.curves.val_loss is not None
+    if not is_judged or case.settings.get("restore_best") is not False:
+        return action
+    return Action(words=f"{action.words}, the best epoch kept", parameters={**action.parameters, "restore_best": True})
 
 
 def regularise(settings: Mapping[str, Any]) -> tuple[Action, ...]:
@@ -69,15 +81,17 @@ def stronger_penalty(settings: Mapping[str, Any]) -> Action:
     return Action(words="a stronger penalty", parameters={"alpha": _rounded(max(10 * alpha, SHRINK_TO * scale))})
 
 
-def larger(settings: Mapping[str, Any]) -> Action:
+def larger(case: Case) -> Action:
     """Advise wider layers, and nothing that holds them back."""
+    settings = case.settings
     sizes = sizes_of(settings)
     wider = tuple(max(min(4 * size, WIDEST), LEAST_WIDTH, size) for size in sizes) or (64, 64)
     freed = [*([] if wider == sizes else ["wider layers"])]
     freed += ["no dropout"] if dropout_of(settings) else []
     freed += ["no penalty"] if shrinkage(settings) or settings.get("alpha") else []
     parameters = {"hidden_layer_sizes": wider, "alpha": 0.0, "dropout": 0.0}
-    return Action(words=" and ".join(freed) or "one more layer", parameters=parameters if freed else _deeper(sizes))
+    action = Action(words=" and ".join(freed) or "one more layer", parameters=parameters if freed else _deeper(sizes))
+    return best_kept(case, action)
 
 
 def _deeper(sizes: tuple[int, ...]) -> dict[str, Any]:
@@ -89,7 +103,7 @@ def wake_up(case: Case, jitter_share: float) -> tuple[Action, ...]:
     settings, sizes = case.settings, sizes_of(case.settings)
     is_held = dropout_of(settings) >= STRONG_DROPOUT or shrinkage(settings) >= SHRUNK
     rate = slower(case, 0.1) if _steps_are_long(case, jitter_share) else scaled_rate(case, 10.0)
-    wider = larger(settings) if is_held or (sizes and min(sizes) < NARROW_LAYER) else None
+    wider = larger(case) if is_held or (sizes and min(sizes) < NARROW_LAYER) else None
     actions = (wider, rate) if is_held else (rate, wider)
     return tuple(action for action in actions if action is not None)
 

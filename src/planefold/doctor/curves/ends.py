@@ -7,7 +7,7 @@ import math
 from planefold.doctor.case import Case, Curves
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
-from planefold.doctor.curves.advice import slower
+from planefold.doctor.curves.advice import best_kept, slower
 from planefold.doctor.curves.rules import (
     MIN_EPOCHS,
     SKILL,
@@ -76,7 +76,7 @@ def check_diverged(case: Case) -> Finding | None:
         what=what + kept,
         why="The steps were so long that each made things worse.",
         advice=(
-            slower(case, 0.1),
+            best_kept(case, slower(case, 0.1)),
             Action(words="shorten long gradients", parameters={"clip_norm": 1.0}),
             Action(words="bring the columns to one scale", parameters={"preprocess": "auto"}),
         ),

@@ -94,8 +94,8 @@ def check_too_small(case: Case) -> Finding | None:
     **Rule.** The lowest loss of the training rows is more than 15 % of the learnable range, and two standard
     errors, above what the reference reaches on rows it has not seen. Without a reference: the training loss stays less
     than 47 % below the trivial loss, nothing promises a further fall, there is no gap (LC501), and the network has a
-    layer of at most three units (62 % for a layer of one), a dropout of 0.4 or more, or (57 %) a penalty that takes 2 %
-    off the weights per unit of learning rate.
+    layer of at most three units (62 % for a layer of one), a dropout of 0.4 or more (57 % from 0.5 on), or (57 %) a
+    penalty that takes 2 % off the weights per unit of learning rate.
 
     **Fires on** a linear model on rings, where trees do well; ``hidden_layer_sizes=(1,)``; ``alpha`` of 10.
 
@@ -123,7 +123,7 @@ def check_too_small(case: Case) -> Finding | None:
         severity="warning",
         what=f"the training loss came {measures.skill:.0%} below always predicting the same, with {listed(held)}",
         why="The network may be held back from fitting the rows it learns from; a reference would tell for sure.",
-        advice=(larger(case.settings),),
+        advice=(larger(case),),
         evidence={"skill": measures.skill, "train_loss": measures.train_loss},
         confidence=confidence("LC202-settings", strength),
     )
@@ -141,7 +141,7 @@ def _against_reference(case: Case, held: list[str]) -> Finding | None:
         what="a reference predicts unseen rows better than the network predicts its own training rows, by "
         f"{behind:.0%} of what can be learned{cause}",
         why="The network is too small for these rows, or held back by penalties or dropout.",
-        advice=(larger(case.settings),),
+        advice=(larger(case),),
         evidence={"train_loss": measures.lowest_train, "reference_loss": reference.loss, "behind_share": behind},
         confidence=confidence("LC202", strength),
     )

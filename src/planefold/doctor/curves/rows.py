@@ -7,7 +7,7 @@ import math
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
-from planefold.doctor.curves.advice import regularise
+from planefold.doctor.curves.advice import keep_best, regularise
 from planefold.doctor.curves.rules import (
     easier_strength,
     gap_strength,
@@ -18,6 +18,7 @@ from planefold.doctor.curves.rules import (
     share,
 )
 from planefold.doctor.finding import Action, Finding
+from planefold.doctor.measures import SETTLED
 
 WANTED = 0.03  # standard error of a validation loss that is good enough, share of the learnable range
 SHIFT, SHIFT_Z = 0.55, 3.5  # area under the curve of a forest that tells training from held-out rows
@@ -63,10 +64,16 @@ def check_gap(case: Case) -> Finding | None:
         severity="warning",
         what=f"the loss is {gap:.0%} of what can be learned higher on held-out rows than on training rows",
         why=f"What holds for {rows} does not hold for others. {_source_of_shift(case)}".strip(),
-        advice=(*regularise(case.settings), Action(words="more rows, and more different ones")),
+        advice=(*_back(case), *regularise(case.settings), Action(words="more rows, and more different ones")),
         evidence={"gap": measures.gap, "gap_se": measures.gap_se, "gap_share": gap},
         confidence=confidence("LC501", strength),
     )
+
+
+def _back(case: Case) -> tuple[Action, ...]:
+    """Advise to keep the best epoch, where the last one is worse, though not enough to call it overfitted."""
+    is_kept = case.curves is None or case.curves.kept_epoch is not None
+    return () if is_kept or share(measures_of(case), "rise") <= SETTLED else (keep_best(),)
 
 
 def _source_of_shift(case: Case) -> str:

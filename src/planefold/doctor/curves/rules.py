@@ -31,11 +31,13 @@ GAIN, TREND_Z = 0.045, -1.65
 SCHEDULED_GAIN, LOW_RATE = 0.065, 0.3  # where the rate ended below that share of its highest: less of the curve counts
 BEHIND_GAIN = 0.02  # where a reference shows that there is more to learn
 GAP, GAP_Z = 0.20, 4.0
+BEGUN = 0.3  # share of the trivial loss that is gone, before a gap says more than a further fall
 BELOW, BELOW_Z = 0.07, 2.0
 NOISE = 0.075
 SMALL, SMALL_Z = 0.15, 2.0
-NARROW, DROPPED, SHRUNK = 3, 0.4, 0.02
-SINGLE_SKILL, SHRUNK_SKILL, HELD_SKILL = 0.62, 0.57, 0.47  # with a layer of one unit, a penalty, what else holds back
+NARROW, DROPPED, STRONG_DROPOUT, SHRUNK = 3, 0.4, 0.5, 0.02
+# With a layer of one unit; a penalty or strong dropout; whatever else holds back.
+SINGLE_SKILL, FIRM_SKILL, HELD_SKILL = 0.62, 0.57, 0.47
 PATIENT = ("no_improvement", "converged", "line_search")  # ends of trainings that had stopped falling
 
 
@@ -127,7 +129,9 @@ def _was_slowed(curves: Curves) -> bool:
 def gap_strength(measures: Measures) -> float:
     """Tell whether held-out rows are predicted worse than training rows, beyond chance."""
     gap, z = share(measures, "gap"), ratio(measures.gap, measures.gap_se)
-    if gap <= share(measures, "promised_gain"):  # it is early: what is missing is training
+    promised = share(measures, "promised_gain")
+    has_begun = measures.skill is None or measures.skill >= BEGUN or promised < GAIN
+    if gap <= promised or not has_begun:  # it is early: what is missing is training
         return 0.0
     return min(gap / GAP, z / GAP_Z)
 
@@ -201,8 +205,9 @@ def held_strength(measures: Measures, case: Case) -> float:
         return 0.0
     if gain_strength(measures, case) >= 1 or gap_strength(measures) >= 1:
         return 0.0
-    single = min(sizes_of(case.settings), default=1) == 1
-    needed = SINGLE_SKILL if single else SHRUNK_SKILL if shrinkage(case.settings) >= SHRUNK else HELD_SKILL
+    is_single = min(sizes_of(case.settings), default=1) == 1
+    is_firm = shrinkage(case.settings) >= SHRUNK or dropout_of(case.settings) >= STRONG_DROPOUT
+    needed = SINGLE_SKILL if is_single else FIRM_SKILL if is_firm else HELD_SKILL
     return needed / max(measures.skill, 0.05)
 
 

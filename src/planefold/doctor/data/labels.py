@@ -16,7 +16,8 @@ CONTRADICTING = 0.02  # share of the rows
 RARE = 0.25  # of an even share
 FEW_OF_A_CLASS = 10  # rows
 WRONG, WRONG_RATIO, SURE_RATIO = 0.04, 2.0, 10.0  # share of wrong labels; twice the log likelihood ratio, for a warning
-NOISY, OF_ALL, LEARNED = 0.04, 0.5, 0.9  # error of the surest quarter; of the error of all; of guessing
+NOISY, OF_ALL, LEARNED = 0.04, 0.5, 0.95  # error of the surest quarter; of the error of all; of guessing
+SURE_NOISE = 0.10  # error of the surest quarter, for a warning
 
 
 @check(
@@ -34,8 +35,9 @@ def check_label_noise(case: Case) -> Finding | None:
     sure, wrong labels nowhere. Two signs: a share of wrong labels above 4 % explains the errors better than overlap
     does (twice the log likelihood ratio above 2); of the quarter of the rows that are surest more than 4 % are
     labelled otherwise (lower 95 % bound), at least half of the rate among all rows, in a problem that the model solves
-    with at most nine tenths of the errors of guessing. Either is told for information. The first with the second, or
-    with a ratio above 10, is a warning; the second alone is not, since classes that overlap everywhere show it, too.
+    with less than 95 % of the errors of guessing. Either is told for information. The first is a warning with a
+    ratio above 10, or together with a bound above 10 %; the second alone is none, since classes that overlap everywhere
+    show it, too.
 
     **Fires on** a table in which one label in seven was entered wrongly. **Silent on** classes that touch, and on
     rare ones.
@@ -57,10 +59,11 @@ def check_label_noise(case: Case) -> Finding | None:
     by_error = min(noise.lower / NOISY, noise.confident_error / noise.error / OF_ALL) if has_learned else 0.0
     if max(by_share, by_error) < 1:
         return None
+    is_sure = noise.ratio >= SURE_RATIO or (by_error >= 1 and noise.lower >= SURE_NOISE)
     rows = listed(row + 1 for row in noise.rows[:5])
     share = f", as about {percent(noise.wrong)} wrong labels would give" if by_share >= 1 else ""
     return Finding(
-        severity="warning" if by_share >= 1 and (noise.ratio >= SURE_RATIO or by_error >= 1) else "info",
+        severity="warning" if by_share >= 1 and is_sure else "info",
         what="labels contradict each other or classes overlap: of the quarter of the rows that are surest, "
         f"{percent(noise.confident_error)} are labelled otherwise (of all rows {percent(noise.error)}){share}; "
         f"least believed are rows {rows} ({counting(scan_of(case))})",

@@ -63,7 +63,7 @@ def named(names: Sequence[str], noun: str = "column", nouns: str = "columns") ->
     """Name one thing, or count several and name some.
 
     >>> named(["age"]), named(["red", "blue"], "class", "classes")
-    ('column age', '2 classes (red and blue)')
+    ('column age', '2 classes (red, blue)')
     """
     return f"{noun} {names[0]}" if len(names) == 1 else f"{len(names)} {nouns} ({listed(names, limit=4)})"
 

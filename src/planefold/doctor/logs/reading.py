@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planefold.core.errors import DataError, ParameterError, did_you_mean, listed, show
+from planefold.core.records import counted
 from planefold.doctor.case import Curve, Curves
 from planefold.doctor.logs import tables
 from planefold.doctor.logs.choosing import Choice, choose
@@ -138,7 +139,7 @@ def _chosen(found: tuple[Curves, ...], run: str | int | None, source: str) -> tu
     near = did_you_mean(run, names)
     raise ParameterError(
         f"run={show(run)} is not in {source}",
-        details=f"{len(found)} run{'s' * (len(found) != 1)}: {listed(name or '(without a name)' for name in names)}",
+        details=f"{counted(len(found), 'run')}: {listed(name or '(without a name)' for name in names)}",
         hint=f"did you mean {near!r}?" if near else None,
     )
 

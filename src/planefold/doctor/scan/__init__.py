@@ -6,6 +6,7 @@
 from planefold.doctor.scan.columns import Columns, Outliers
 from planefold.doctor.scan.leaks import Leak
 from planefold.doctor.scan.measure import Scan, scan
+from planefold.doctor.scan.near import Near
 from planefold.doctor.scan.noise import Noise
 from planefold.doctor.scan.order import Order
 from planefold.doctor.scan.overlap import Overlap
@@ -17,6 +18,7 @@ __all__ = [
     "Contradictions",
     "LabelShift",
     "Leak",
+    "Near",
     "Noise",
     "Order",
     "Outliers",

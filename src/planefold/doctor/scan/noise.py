@@ -12,7 +12,7 @@ from scipy.special import expit
 from scipy.stats import beta
 
 from planefold.core.records import Record
-from planefold.doctor.scan.judge import unseen_scores
+from planefold.doctor.scan.kernel import unseen_scores
 from planefold.doctor.scan.repeats import row_hashes, twins
 from planefold.doctor.scan.sheet import Floats, Sheet
 
