@@ -31,7 +31,6 @@ from planefold.doctor.confidence import OFFSET, SLOPE
 from planefold.doctor.curves.rules import strengths
 
 FLAGS = {
-    "LC901": "diverged",
     "LC701": "oscillating",
     "LC201": "never_learned",
     "LC101": "overfit",

@@ -55,7 +55,7 @@ N_FOLDS = 10
 RARE = 0.4  # verdicts count by their rarity to this power: 0 as they come, 1 all alike
 STRENGTH = {"losses": 0.8}  # C of the regression; the more statistics, the less
 LESS = 0.3
-MOST_ALARMS = 0.03  # of the healthy runs
+MOST_ALARMS = 0.02  # of the healthy runs
 
 
 class Example(NamedTuple):

@@ -51,6 +51,7 @@ def test_the_first_line_names_the_verdict_and_the_gap(make_run):
         ({"gap_share": -0.12, "gap": -0.24, "gap_se": 0.0}, ", the held-out loss is the lower one by 12%"),
         ({"gap_share": 0.001, "gap": 0.002}, ", no gap between training and held-out rows"),
         ({}, "good fit; nothing is wrong"),
+        ({"gap_share": 18.5, "gap": 0.3}, "good fit; nothing is wrong"),  # a share of hardly anything
     ],
 )
 def test_the_gap_is_told_with_its_sign_and_its_doubt(numbers, said):

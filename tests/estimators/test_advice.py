@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
@@ -106,3 +108,18 @@ def test_without_held_out_rows_there_is_nothing_to_compare_by(table):
     model = _model(early_stopping=False).fit(*table)
     with pytest.raises(ParameterError, match="no held-out rows"):
         model.retrain(_finding(SLOWER), *table)
+
+
+def test_shares_of_hardly_anything_are_not_told():
+    """Two trainings that are no better than the mean differ by noise, and not by many times what can be learned."""
+    rng = np.random.RandomState(0)
+    X, y = rng.randn(120, 3), rng.randn(120)
+    model = MLPRegressor(hidden_layer_sizes=(8,), n_members=1, skip=None, max_iter=6, random_state=0).fit(X, y)
+    harm = Action(words="longer steps", parameters={"learning_rate_init": 0.5})
+    retrial = model.retrain(_finding(harm), X, y)
+    unit = model.run_.trivial_val_loss
+    differ = kept_epoch(model.run_).val_loss - kept_epoch(retrial.after).val_loss
+    assert abs(retrial.gain) <= abs(differ) / unit / 0.05 + 1e-6
+    assert retrial.kept == ("after" if retrial.gain > 0 else "before")
+    far = dataclasses.replace(retrial, gain=-18.0, se=1.0)
+    assert "worse (higher by more than all that can be learned)" in far.headline

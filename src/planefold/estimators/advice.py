@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,7 @@ def kept_epoch(run: Run) -> Epoch:
     return run.epochs[-1]
 
 
-_COMPARED = {
+_COMPARED: dict[str, Callable[[Run], str]] = {
     "epochs": lambda run: f"{run.n_epochs}",
     "kept epoch": lambda run: f"{kept_epoch(run).epoch}",
     "held-out loss": lambda run: f"{kept_epoch(run).val_loss:.4g}",

@@ -130,8 +130,10 @@ def _band(run: Run, frame: Frame) -> str:
     known = [i for i in _thinned(val) if np.isfinite(val[i]) and np.isfinite(se[i])]
     if len(known) < 2:
         return ""
-    sides = [[(frame.x(run["epoch"][i]), frame.y(min(max(val[i] + k * se[i], frame.y.low), frame.y.high))) for i in known]
-             for k in (2, -2)]  # fmt: skip
+    low, high = frame.y.low, frame.y.high
+    sides = [
+        [(frame.x(run["epoch"][i]), frame.y(min(max(val[i] + k * se[i], low), high))) for i in known] for k in (2, -2)
+    ]
     return closed([[*sides[0], *sides[1][::-1]]], "doubt")
 
 

@@ -217,7 +217,6 @@ def strengths(case: Case) -> dict[str, float]:
     falls = gain_strength(measures, case)
     small = small_strength(measures, case) if falls < 1 else 0.0
     return {
-        "LC901": diverged_strength(case, measures),
         "LC701": jumps_strength(measures),
         "LC201": flat_strength(measures, case),
         "LC101": overfit_strength(measures),

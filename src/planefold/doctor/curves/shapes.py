@@ -28,7 +28,7 @@ SCORE_LOST = 0.01  # fall of the accuracy that counts as none
     "oscillating",
     silences=(
         "LC101", "LC102", "LC201", "LC202", "LC203", "LC301", "LC401", "LC402", "LC501", "LC601", "LC602", "GR101",
-        "DA502", "SC103", "SC501",
+        "SC103", "SC501",
     ),
     source='Bengio, "Practical Recommendations for Gradient-Based Training of Deep Architectures", 2012',
 )  # fmt: skip
