@@ -299,7 +299,7 @@ def test_no_constant_beats_the_trivial_loss(name):
     loss, make, rows = LOSSES[name]
     X, y = rows(50)
     run = Watch(make(), loss, train=(X, y), share=EVERYTHING).run()
-    free = torch.zeros((1, 3 if "3" in str(make) else 1), requires_grad=True)
+    free = torch.zeros((1, make()(X).shape[1]), requires_grad=True)
     links = {"nll": lambda z: z.log_softmax(1), "bce": torch.sigmoid}
     optimizer = torch.optim.LBFGS([free], max_iter=200, line_search_fn="strong_wolfe", tolerance_change=1e-12)
 

@@ -88,6 +88,8 @@ def check_target(case: Case) -> Finding | None:
     if "poisson" in run.objective:
         return None
     scale, offset = float(run.facts["target_scale"]), float(run.facts.get("target_offset") or 0.0)
+    if scale < TINY:
+        raise NotApplicableError("the target is the same in every row: there is nothing to learn")
     strengths = {
         f"the target has a deviation of {scale:.3g}": max(scale / TARGET_SCALE, TARGET_SMALL / max(scale, TINY)),
         f"the target's mean lies {offset:.3g} deviations from zero": offset / TARGET_OFFSET,
