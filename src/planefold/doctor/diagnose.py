@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from planefold.doctor.scan import Scan
 
 GOOD, UNKNOWN = "good fit", "unknown"
+LEAST_SURE = 0.5  # confidence of a warning
 WITHOUT_RANGE = ("diverged", "hardly learned")  # what can be learned is not known then
 DOUBTFUL = 0.05  # of what can be learned: less doubt about the gap is not worth a word
 # Verdict "good fit" asks for these: whether held-out rows got worse, and whether anything was learned at all.
@@ -105,7 +107,8 @@ class Diagnosis:
     def _curves(self) -> str:
         if self.verdict == UNKNOWN:
             return f"learning curves: no verdict: {self.why_unknown}" if self.why_unknown else ""
-        return f"learning curves: {self.verdict}{self._gap()}"
+        perhaps = "perhaps " if any(f.title == self.verdict and f.severity == "info" for f in self.findings) else ""
+        return f"learning curves: {perhaps}{self.verdict}{self._gap()}"
 
     def _gap(self) -> str:
         """Say how far training and held-out rows are apart, where something was learned that it can be a share of."""
@@ -259,7 +262,7 @@ def diagnose_case(case: Case) -> Diagnosis:
     # What another finding about the curves explains stays silent, even if that one is silenced by its cause.
     shown, repeated = _silence({code: finding for code, finding in found.items() if _is_curves(code)})
     loud, silenced = _silence({code: finding for code, finding in found.items() if code not in repeated})
-    told = sorted(loud.values(), key=lambda finding: finding.severity == "info")
+    told = sorted(map(_told, loud.values()), key=lambda finding: finding.severity == "info")
     verdict = verdict or _verdict(shown.values(), not_applicable)
     return Diagnosis(
         findings=tuple(agreed(told, case.settings)),
@@ -269,6 +272,12 @@ def diagnose_case(case: Case) -> Diagnosis:
         not_applicable=not_applicable,
         why_unknown=_why_unknown(not_applicable) if verdict == UNKNOWN and case.curves is not None else "",
     )
+
+
+def _told(finding: Finding) -> Finding:
+    """Warn of nothing that is less likely true than not: it is for information."""
+    doubtful = finding.severity == "warning" and finding.confidence < LEAST_SURE
+    return dataclasses.replace(finding, severity="info") if doubtful else finding
 
 
 def _is_curves(code: str) -> bool:

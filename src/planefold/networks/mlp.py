@@ -250,7 +250,7 @@ class MLP(nn.Module):
         return self.output(X, last)
 
     def output(self, X: Tensor, last: Tensor) -> Tensor:
-        """Compute the outputs from the activations of the last hidden layer, and from the inputs for the linear path."""
+        """Compute the outputs from the last hidden layer's activations, and from the inputs for the linear path."""
         z = torch.matmul(last, self.coefs[-1]).add_(self.intercepts[-1])
         return z if self.skip_coef is None else z.add_(torch.matmul(X, self.skip_coef))
 
