@@ -78,6 +78,7 @@ def test_a_training_that_cannot_learn_says_so_while_it_runs():
         (8, 8), n_members=1, skip=None, dropout=0.0, learning_rate_init=1e-12, batch_size=20, learning_rate="constant",
         early_stopping=False, max_iter=25, tol=0.0, n_iter_no_change=1000, random_state=0,
     )  # fmt: skip
-    with pytest.warns(UserWarning) as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         model.fit(X, y)
     assert sum("nothing has been learned yet" in str(warning.message) for warning in caught) == 1
