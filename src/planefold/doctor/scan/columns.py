@@ -250,7 +250,8 @@ def _n_beyond_a_gap(falling: Floats, n_most: int) -> int:
         if gap < LONELY or falling[n_out - 1] < FAR_AWAY or falling[n_out] < 1:
             continue
         tail = falling[n_out : n_out + max(10, len(falling) // 20) + 1]
-        power = (len(tail) - 1) / max(float(np.sum(np.log(tail[:-1] / max(tail[-1], 1e-300)))), 1e-12)
+        tail = np.maximum(tail, 1e-300)  # of values that are all at the middle
+        power = (len(tail) - 1) / max(float(np.sum(np.log(tail[:-1] / tail[-1]))), 1e-12)
         if gap ** (-power * n_out) < CHANCE:
             return n_out
     return 0
