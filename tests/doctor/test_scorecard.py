@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from planefold.doctor.bare.scorecard import judge_bare, load, sheet_from, sheet_name
+from planefold.doctor.bare.scorecard import STATED, judge_bare, load, sheet_from, sheet_name
 from planefold.doctor.bare.statistics import (
     SCORE_STATISTICS,
     START_STATISTICS,
@@ -131,7 +131,8 @@ def test_an_overfit_training_turns_where_it_was_planted():
     assert finding.severity == "warning"
     assert finding.evidence["turning_epoch"] == EPOCHS[np.argmin(val)]
     assert finding.advice[0].parameters == {"early_stopping": True, "restore_best": True}
-    assert 0.5 < finding.confidence == verdict.probabilities["LC101"] or finding.confidence == 0.995
+    assert finding.confidence == pytest.approx(STATED * verdict.probabilities["LC101"])
+    assert finding.confidence > 0.5
 
 
 def test_a_training_that_was_cut_off_is_still_improving():

@@ -25,7 +25,7 @@ from planefold.doctor.extrapolation import mann_kendall
 from planefold.doctor.finding import Finding
 
 FARTHEST = 4.0  # deviations from the mean: beyond, a statistic counts as much as there
-MOSTLY = 0.85  # share of a gap's probability that is an overfit's where the validation loss climbs back
+STATED = 0.9  # of the probability: curves of kinds that it was not fitted to are less certain than it takes them for
 LEAST_RISING, RISE, STEADY = 6, 0.5, 3.0  # epochs, share of the fall, Mann and Kendall's z
 MENTIONED = 0.25  # a finding below this probability is not told at all
 _BEYOND = "two bare curves do not show it"
@@ -83,6 +83,9 @@ def judge_bare(curves: Curves) -> BareVerdict:
 
     With one curve, plain rules say what one curve can say, and never that all is well.
 
+    Where the validation loss has turned and steadily climbs back by half of its fall, what looks like a gap is called an
+    overfit. Confidences are nine tenths of the probabilities.
+
     Limits: small networks on small tables; a finding that is not sure is for information. A training loss that was
     printed while dropout was on lies above the validation loss of a healthy training.
     """
@@ -98,10 +101,8 @@ def judge_bare(curves: Curves) -> BareVerdict:
     figures = statistics(pair)
     name = sheet_name(figures, pair.of_scores)
     probabilities = _sheets()[name].probabilities(figures)
-    if rises_steadily(pair):  # then it is no mere gap
-        moved = MOSTLY * probabilities["LC501"]
-        probabilities["LC101"] += moved
-        probabilities["LC501"] -= moved
+    if rises_steadily(pair) and probabilities["LC501"] > probabilities["LC101"]:  # then it is no mere gap
+        probabilities["LC101"], probabilities["LC501"] = probabilities["LC501"], probabilities["LC101"]
     verdict = max(probabilities, key=probabilities.__getitem__)
     numbers = _numbers(pair)
     return BareVerdict(
@@ -152,7 +153,7 @@ def _findings(
     if sick[code] < MENTIONED:
         return {}
     sure = sick[code] >= alarm["finding"] and 1 - probabilities[GOOD] >= alarm["anything"]
-    return {code: words.finding(code, numbers, rate, confidence=sick[code], sure=sure)}
+    return {code: words.finding(code, numbers, rate, confidence=STATED * sick[code], sure=sure)}
 
 
 def _numbers(pair: Pair) -> dict[str, float]:
