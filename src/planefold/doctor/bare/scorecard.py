@@ -83,8 +83,8 @@ def judge_bare(curves: Curves) -> BareVerdict:
 
     With one curve, plain rules say what one curve can say, and never that all is well.
 
-    Where the validation loss has turned and steadily climbs back by half of its fall, what looks like a gap is called an
-    overfit. Confidences are nine tenths of the probabilities.
+    Where the validation loss has turned and steadily climbs back by half of its fall, what looks like a gap is called
+    an overfit. Confidences are nine tenths of the probabilities.
 
     Limits: small networks on small tables; a finding that is not sure is for information. A training loss that was
     printed while dropout was on lies above the validation loss of a healthy training.
