@@ -167,6 +167,7 @@ HEALTHY = {
         make_case(FALLING, start={"activation_std": (1.0, 0.014)}),
         make_case(FLAT, start={"activation_std": (1.0, 0.014)}),
         make_case(FLAT, start={"gradient_norm": (1e-5, 1e-4, 1e-2)}),  # two logistic layers on sparse inputs
+        make_case(FLAT, settings={"skip": "linear"}, start={"gradient_norm": (1e-7, 1e-6, 1e-2)}),  # from zero
         make_case(FALLING, later={"gradient_norm": (1e-9, 1e-4, 1e-3)}),
         make_case(FLAT, start={"gradient_norm": (0.0, 0.0, 1e-2), "dead_share": (0.9, 0.9)}),  # dead explains it
     ],

@@ -120,6 +120,6 @@ def test_shares_of_hardly_anything_are_not_told():
     unit = model.run_.trivial_val_loss
     differ = kept_epoch(model.run_).val_loss - kept_epoch(retrial.after).val_loss
     assert abs(retrial.gain) <= abs(differ) / unit / 0.05 + 1e-6
-    assert retrial.kept == ("after" if retrial.gain > 0 else "before")
+    assert retrial.kept == ("after" if retrial.outcome == "better" else "before")
     far = dataclasses.replace(retrial, gain=-18.0, se=1.0)
     assert "worse (higher by more than all that can be learned)" in far.headline

@@ -114,7 +114,7 @@ class InParts(click.Command):
     metavar="NUMBER",
     help="Probability from which the second class is predicted; f1, balanced_accuracy or matthews_corrcoef tunes it.",
 )
-@click.option("--fix", is_flag=True, help="Train again as the doctor advises, and keep the better of the two.")
+@click.option("--fix", is_flag=True, help="Train again as the doctor advises, and keep what is clearly better.")
 @click.option("--device", default="auto", metavar="NAME", help="cpu, cuda, ...")
 @click.option("--seed", type=int, default=0, metavar="N", help="The same number gives the same model.")
 @reading_options
@@ -298,7 +298,8 @@ def _print_result(
     if retrial is not None:
         for line in str(retrial).splitlines():
             print_line(line)
-        print_line(f"kept: the one {retrial.kept}, as its held-out loss is the lower one")
+        why = "its held-out loss is clearly lower" if retrial.kept == "after" else "the other is not clearly better"
+        print_line(f"kept: the one {retrial.kept}, as {why}")
     print_line(evaluation.verdict)
     for finding in diagnosis.at_least("warning"):
         print_line(f"{finding.code} {finding.title}: {finding.what}")

@@ -287,7 +287,7 @@ def check_vanishing(case: Case) -> Finding | None:
     **Fires on** eight layers of logistic units; weights drawn a hundred times too small.
 
     **Silent on** deep relu (0.014) and tanh (0.09) networks with the usual first weights; two logistic layers on
-    sparse inputs (0.001); the end of a training.
+    sparse inputs (0.001); the end of a training; the output's weights beside a linear path, which start at zero.
 
     **Limits.** Needs two hidden layers, and figures of the first epoch.
     """
@@ -318,6 +318,7 @@ def _fading(run: Run) -> tuple[float, float]:
     gradient = at_start(run, "gradient_norm")
     if len(gradient) < 3:
         raise NotApplicableError("the network has fewer than two hidden layers")
+    gradient = without_zeros(run, gradient)  # through an output that starts at zero nothing comes back yet
     signal = at_start(run, "activation_std")
     backward = float(gradient[0] / gradient[-1]) if gradient[-1] > 0 else np.inf
     return float(signal[-1] / max(signal[0], TINY)), backward

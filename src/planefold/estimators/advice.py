@@ -116,8 +116,8 @@ class Retrial(Record):
 
     @property
     def kept(self) -> str:
-        """Which training has the lower held-out loss: ``"before"`` or ``"after"``."""
-        return "after" if self.gain > 0 else "before"
+        """Which training to keep: ``"after"`` where it is clearly better, else ``"before"``."""
+        return "after" if self.outcome == "better" else "before"
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Both trainings side by side: what is compared, before, after."""
