@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planefold import plots, reading, robustness
+    from planefold import doctor, plots, reading, robustness
     from planefold.core.errors import PlanefoldError
     from planefold.data import TableEncoder, load_example, read_table
     from planefold.doctor import diagnose
@@ -28,6 +28,7 @@ _HOME = {
     "load": "planefold.estimators",
     "report": "planefold.estimators",
     "diagnose": "planefold.doctor",
+    "doctor": "planefold.doctor",
     "Initialization": "planefold.networks",
     "Schedule": "planefold.engine.schedules",
     "TableEncoder": "planefold.data",
@@ -49,6 +50,7 @@ __all__ = [
     "TableEncoder",
     "__version__",
     "diagnose",
+    "doctor",
     "judge",
     "load",
     "load_example",
