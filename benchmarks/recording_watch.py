@@ -57,7 +57,7 @@ def gru(n_rows: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor, Any]:
     return Recurrent(), X, X[:, -5:, :1].mean(dim=1), nn.MSELoss()
 
 
-# Training rows, epochs: the sizes of the prototype's runs.
+# Training rows, epochs: the sizes of everyday small trainings.
 CASES: dict[str, tuple[Callable[[int], Any], int, int]] = {
     "mlp": (mlp, 2000, 30),
     "mlp, small": (mlp, 300, 100),

@@ -42,7 +42,7 @@ BLOCKED = 0.5  # share of dead or saturated units that explains small gradients
 GROWTH, STEEP = 30.0, 100.0  # signal in the last layer relative to the first; gradient relative to the weights
 
 
-@check("GR101", "cost rises", source="Lecture decks: gradient descent, the cost must fall in each iteration")
+@check("GR101", "cost rises", source="Boyd and Vandenberghe, Convex Optimization, 2004, section 9.2: descent methods")
 def check_cost_rises(case: Case) -> Finding | None:
     """Report a cost that rises from iteration to iteration where every step sees all rows.
 
@@ -101,7 +101,7 @@ def _is_plain(case: Case, run: Run) -> bool:
     "GR201",
     "learning rate too large",
     silences=("GR101", "GR202", "LC201", "LC301", "LC401", "LC701", "LC901"),
-    source="Lecture decks: learning rate; Bengio, Practical recommendations, 2012, section 3.1.1",
+    source="Bengio, Practical recommendations, 2012, section 3.1.1",
 )
 def check_rate_too_large(case: Case) -> Finding | None:
     """Report steps so long that they jump over the minimum instead of running into it.
@@ -160,7 +160,7 @@ def check_rate_too_large(case: Case) -> Finding | None:
     "GR202",
     "learning rate too small",
     silences=("GR101", *NO_LEARNING, "LC402"),
-    source="Lecture decks: learning rate; Karpathy, CS231n notes: ratio of updates to weights about 1e-3",
+    source="Karpathy, CS231n notes: ratio of updates to weights about 1e-3",
 )
 def check_rate_too_small(case: Case) -> Finding | None:
     """Report steps so short that the weights hardly move.

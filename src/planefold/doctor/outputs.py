@@ -89,7 +89,12 @@ def check_output_range(case: Case) -> Finding | None:
     )
 
 
-@check("GR603", "negative loss", silences=(*NOT_GETTING_ON, "GR602"), source="Lecture decks: cost functions")
+@check(
+    "GR603",
+    "negative loss",
+    silences=(*NOT_GETTING_ON, "GR602"),
+    source="Goodfellow, Bengio and Courville, Deep Learning, 2016, section 6.2",
+)
 def check_negative_loss(case: Case) -> Finding | None:
     """Report a loss below zero where it cannot be: then the labels, the sign or the pair of output and loss is wrong.
 
