@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sys
 
@@ -193,3 +194,11 @@ def test_data_that_cannot_be_used_is_refused_in_one_message(frame, given, error,
 def test_a_table_of_the_target_alone_has_nothing_to_learn_from(frame):
     with pytest.raises(DataError, match="no column but 'price'"):
         diagnose(data=frame[["price"]], target="price")
+
+
+def test_a_verdict_that_rests_on_a_doubtful_finding_says_perhaps():
+    doubtful = Finding(severity="info", what="", why="", title="gap", code="LC501", confidence=0.3)
+    assert Diagnosis(findings=(doubtful,), verdict="gap").verdict_in_words == "perhaps gap"
+    assert Diagnosis(findings=(doubtful,), verdict="good fit").verdict_in_words == "good fit"
+    sure = dataclasses.replace(doubtful, severity="warning")
+    assert Diagnosis(findings=(sure,), verdict="gap").verdict_in_words == "gap"

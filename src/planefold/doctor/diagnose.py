@@ -62,6 +62,12 @@ class Diagnosis:
         """Whether there is neither an error nor a warning."""
         return not self.at_least("warning")
 
+    @property
+    def verdict_in_words(self) -> str:
+        """The verdict, with "perhaps" where it is less likely true than not."""
+        doubtful = any(found.title == self.verdict and found.severity == "info" for found in self.findings)
+        return f"perhaps {self.verdict}" if doubtful else self.verdict
+
     def at_least(self, severity: str) -> tuple[Finding, ...]:
         """Return the findings that are as bad as that, or worse: ``"error"``, ``"warning"`` or ``"info"``."""
         return tuple(f for f in self.findings if SEVERITIES.index(f.severity) <= SEVERITIES.index(severity))
@@ -107,8 +113,7 @@ class Diagnosis:
     def _curves(self) -> str:
         if self.verdict == UNKNOWN:
             return f"learning curves: no verdict: {self.why_unknown}" if self.why_unknown else ""
-        perhaps = "perhaps " if any(f.title == self.verdict and f.severity == "info" for f in self.findings) else ""
-        return f"learning curves: {perhaps}{self.verdict}{self._gap()}"
+        return f"learning curves: {self.verdict_in_words}{self._gap()}"
 
     def _gap(self) -> str:
         """Say how far training and held-out rows are apart, where something was learned that it can be a share of."""

@@ -170,7 +170,7 @@ def _diagnosed(diagnosis: Diagnosis | None) -> str:
         f"<div><dt>{text(words)}</dt><dd>{data(value, percent(value))}{_doubt(numbers, name)}</dd></div>"
         for words, name, value in known
     )
-    return f'<p class="diagnosed">The curves show: <b>{text(diagnosis.verdict)}</b></p>' + (
+    return f'<p class="diagnosed">The curves show: <b>{text(diagnosis.verdict_in_words)}</b></p>' + (
         f'<p class="unit">In shares of what can be learned</p><dl class="shares">{items}</dl>' if items else ""
     )
 
