@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planefold import doctor, plots, reading, robustness
+    from planefold import calculus, data, doctor, engine, networks, plots, reading, robustness
     from planefold.core.errors import PlanefoldError
     from planefold.data import TableEncoder, load_example, read_table
     from planefold.doctor import diagnose
@@ -35,6 +35,10 @@ _HOME = {
     "read_table": "planefold.data",
     "load_example": "planefold.data",
     "PlanefoldError": "planefold.core.errors",
+    "calculus": "planefold.calculus",
+    "data": "planefold.data",
+    "engine": "planefold.engine",
+    "networks": "planefold.networks",
     "plots": "planefold.plots",
     "reading": "planefold.reading",
     "robustness": "planefold.robustness",
@@ -49,11 +53,15 @@ __all__ = [
     "Schedule",
     "TableEncoder",
     "__version__",
+    "calculus",
+    "data",
     "diagnose",
     "doctor",
+    "engine",
     "judge",
     "load",
     "load_example",
+    "networks",
     "plots",
     "read_table",
     "reading",

@@ -1,6 +1,7 @@
 """Plots: records in, matplotlib axes out. Nothing touches pyplot or a setting of the whole process.
 
-``curves(run).figure.savefig("curves.png")`` saves one.
+``save(curves(run), "curves.png")`` writes one to a file. ``lines``, ``bars``, ``matrix``, ``points``, ``landscape`` and
+``diagram`` draw plain numbers; ``panels`` sets several side by side.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planefold.plots.boards import panels, save
+    from planefold.plots.curves_and_bars import bars, lines, matrix
+    from planefold.plots.diagrams import diagram
     from planefold.plots.geometry_1d import ice_curves, pieces_along
     from planefold.plots.geometry_2d import creases, decision_map, regions
     from planefold.plots.geometry_models import explanation, local_models
@@ -17,38 +21,55 @@ if TYPE_CHECKING:
     from planefold.plots.learning import curves
     from planefold.plots.learning_rates import rates
     from planefold.plots.outcomes import confusion, predictions
+    from planefold.plots.planes_of_two import landscape, points
 
 __all__ = [
+    "bars",
     "confusion",
     "creases",
     "curves",
     "decision_map",
+    "diagram",
     "explanation",
     "ice_curves",
+    "landscape",
+    "lines",
     "local_models",
+    "matrix",
     "nodes_against_layers",
+    "panels",
     "pieces_along",
+    "points",
     "predictions",
     "rates",
     "regions",
+    "save",
     "surface",
     "surface_grid",
     "unit_grid",
 ]
 
 _HOMES = {
+    "bars": "curves_and_bars",
     "confusion": "outcomes",
     "creases": "geometry_2d",
     "curves": "learning",
     "decision_map": "geometry_2d",
+    "diagram": "diagrams",
     "explanation": "geometry_models",
     "ice_curves": "geometry_1d",
+    "landscape": "planes_of_two",
+    "lines": "curves_and_bars",
     "local_models": "geometry_models",
+    "matrix": "curves_and_bars",
     "nodes_against_layers": "geometry_studies",
+    "panels": "boards",
     "pieces_along": "geometry_1d",
+    "points": "planes_of_two",
     "predictions": "outcomes",
     "rates": "learning_rates",
     "regions": "geometry_2d",
+    "save": "boards",
     "surface": "geometry_surfaces",
     "surface_grid": "geometry_surfaces",
     "unit_grid": "geometry_units",
