@@ -13,7 +13,7 @@ from torch import Tensor
 from planefold.engine.kernels import Array, FloatArray, Kernels
 from planefold.engine.objectives import Objective
 from planefold.engine.sources import Block
-from planefold.networks.mlp import MLPSpec
+from planefold.networks.network import Spec
 
 
 class Batch(NamedTuple):
@@ -44,7 +44,7 @@ class Batches:
     Losses are taken of a block at once: a step has no need of them.
     """
 
-    def __init__(self, block: Block, spec: MLPSpec, objective: Objective) -> None:
+    def __init__(self, block: Block, spec: Spec, objective: Objective) -> None:
         self.block, self.objective = block, objective
         shape = (spec.n_members, block.y.shape[-2], spec.n_outputs)
         self.outputs = torch.empty(shape, dtype=block.y.dtype, device=block.y.device)

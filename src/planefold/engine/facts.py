@@ -16,7 +16,7 @@ from planefold.engine.objectives import Objective
 from planefold.engine.plan import Plan
 from planefold.engine.schedules import as_schedule
 from planefold.engine.sources import Rows
-from planefold.networks.mlp import MLPSpec
+from planefold.networks.network import Spec
 
 Floats = NDArray[np.float64]
 Facts = dict[str, Any]
@@ -29,20 +29,19 @@ CLASSIFICATION = ("binary_log_loss", "log_loss")
 RANGES = {"exp": (0.0, math.inf), "logistic": (0.0, 1.0), "softmax": (0.0, 1.0)}
 
 
-def settings_of(plan: Plan, spec: MLPSpec, objective: Objective, *, batch_size: int, judged: bool) -> dict[str, Any]:
+def settings_of(plan: Plan, spec: Spec, objective: Objective, *, batch_size: int, judged: bool) -> dict[str, Any]:
     """Say how a training is set, by the names of the estimators' parameters, as JSON data.
 
     Parameters
     ----------
     plan : Plan
-    spec : MLPSpec
+    spec : Spec
     objective : Objective
     batch_size : int
         The one in use.
     judged : bool
         Whether there are held-out rows.
     """
-    rates = spec.dropout or (0.0,)
     patience = float(plan.n_iter_no_change)
     return {
         "loss": objective.name,
@@ -60,13 +59,7 @@ def settings_of(plan: Plan, spec: MLPSpec, objective: Objective, *, batch_size: 
         "n_iter_no_change": patience if math.isfinite(patience) else None,
         "early_stopping": bool(judged),
         "restore_best": bool(plan.restore_best),
-        "hidden_layer_sizes": [int(size) for size in spec.hidden_layer_sizes],
-        "activation": spec.activation,
-        "dropout": float(rates[0]) if len(set(rates)) == 1 else [float(rate) for rate in rates],
-        "batch_norm": bool(spec.batch_norm),
-        "skip": "linear" if spec.skip else None,
-        "n_members": int(spec.n_members),
-        "init": spec.init.kind,
+        **spec.settings(),
         "preprocess": None,
         "class_weight": None,
     }
@@ -84,9 +77,9 @@ def present_rows(rows: Rows) -> NDArray[np.int64]:
 def given(rows: Rows, objective: Objective) -> Facts:
     """Measure what the network is given: scales of inputs and targets, the classes."""
     present = present_rows(rows)
-    n_rows = min(N_ROWS, max(LEAST_ROWS, N_VALUES // max(1, rows.X.shape[1])))
+    n_rows = min(N_ROWS, max(LEAST_ROWS, N_VALUES // max(1, rows.n_values)))
     X, y, _ = rows.take(present[spread(len(present), n_rows)])
-    facts = scale_of_inputs(_floats(X))
+    facts = scale_of_inputs(_floats(X)) if X.ndim == 2 else scale_of_pictures(_floats(X))
     all_y = rows.y if len(present) == len(rows.y) else rows.y[torch.from_numpy(present).to(rows.y.device)]
     facts |= classes_of(all_y) if objective.name in CLASSIFICATION else scale_of_targets(_floats(y))
     if "class_counts" in facts:
@@ -127,6 +120,13 @@ def scale_of_inputs(X: Floats) -> Facts:
         "input_scale_column": int(columns[deviation.argmax()]),
         "input_offset_column": int(columns[offset.argmax()]),
     }
+
+
+def scale_of_pictures(X: Floats) -> Facts:
+    """Return deviation, and absolute mean in deviations, of all numbers together: pixels are on one scale."""
+    with np.errstate(all="ignore"):
+        deviation, mean = float(X.std()), abs(float(X.mean()))
+    return {"input_scale": deviation} | ({"input_offset": mean / deviation} if deviation > 0 else {})
 
 
 def scale_of_targets(y: Floats) -> Facts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from planefold.networks.mlp import MLP
+from planefold.networks.network import Network
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,19 @@ class FlatParameters:
         Columns of the weights (from the first on), and of the biases after them.
     """
 
-    def __init__(self, net: MLP) -> None:
-        weights, biases = net.penalized(), list(net.intercepts)
-        norms = [*net.norm_scales, *net.norm_shifts]
-        self.parameters: list[Tensor] = [*weights, *biases, *norms]
-        self.n_weights, self.n_biases = _columns(weights), _columns(biases)
-        self.theta, windows = _lay_out(self.parameters)
+    def __init__(self, net: Network) -> None:
+        n_members = net.spec.n_members
+        weights, biases = net.penalized(), net.biases()
+        self.parameters: list[Tensor] = [*weights, *biases, *net.scales()]
+        self.n_weights, self.n_biases = (sum(p.numel() for p in some) // n_members for some in (weights, biases))
+        self.theta, windows = _lay_out(self.parameters, n_members)
         self.gradient = torch.zeros_like(self.theta)
         self._windows = {id(p): window for p, window in zip(self.parameters, windows, strict=True)}
         for p, window in zip(self.parameters, windows, strict=True):
             p.data = self.theta[:, window].view(p.shape)
             p.grad = self.gradient[:, window].view(p.shape)
-        self.running = [*net.running_means, *net.running_vars]
-        self.statistics, windows = _lay_out(self.running)
+        self.running = net.statistics()
+        self.statistics, windows = _lay_out(self.running, n_members)
         for statistic, window in zip(self.running, windows, strict=True):
             statistic.data = self.statistics[:, window].view(statistic.shape)
 
@@ -76,18 +76,13 @@ class FlatParameters:
             p.grad = None
 
 
-def _columns(parameters: list[nn.Parameter]) -> int:
-    return sum(p[0].numel() for p in parameters)
-
-
-def _lay_out(tensors: list[Tensor]) -> tuple[Tensor, list[slice]]:
-    """Write tensors with a leading member axis side by side; return them and where each went."""
+def _lay_out(tensors: list[Tensor], n_members: int) -> tuple[Tensor, list[slice]]:
+    """Write tensors side by side, a row for each member; return them and where each went."""
     if not tensors:
         return torch.empty(0), []
-    n_members = len(tensors[0])
     rows = torch.cat([t.detach().reshape(n_members, -1) for t in tensors], dim=1)
     windows, start = [], 0
     for t in tensors:
-        windows.append(slice(start, start + t[0].numel()))
+        windows.append(slice(start, start + t.numel() // n_members))
         start = windows[-1].stop
     return rows, windows

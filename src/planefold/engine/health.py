@@ -15,10 +15,11 @@ from planefold.engine.budget import CLOCK
 from planefold.engine.fast import Masks
 from planefold.engine.flat import FlatParameters
 from planefold.engine.kernels import Array, NumpyKernels, kernels_for
-from planefold.engine.probes import EQUAL, EXTREME, duplicate_share, unit_figures
+from planefold.engine.probes import EQUAL, EXTREME, by_unit, duplicate_share, unit_figures
 from planefold.engine.step import Step
 from planefold.networks.activations import NUMPY_ACTIVATIONS
 from planefold.networks.mlp import MLP
+from planefold.networks.network import Network
 
 N_STEPS = 6  # of an epoch that are watched at most
 STEPS_FOR_ONE = 4  # of so many steps at most one is watched: watching takes about as long as a step
@@ -37,7 +38,7 @@ class Health:
 
     Parameters
     ----------
-    net : MLP
+    net : Network
     flat : FlatParameters
         Of ``net``.
     n_steps : int
@@ -52,11 +53,11 @@ class Health:
         What watching them took.
     """
 
-    def __init__(self, net: MLP, flat: FlatParameters, n_steps: int, clock: Callable[[], float] = CLOCK) -> None:
+    def __init__(self, net: Network, flat: FlatParameters, n_steps: int, clock: Callable[[], float] = CLOCK) -> None:
         self.net, self.flat, self.clock = net, flat, clock
         n_watched = min(N_STEPS, -(-n_steps // STEPS_FOR_ONE))
         self.steps = tuple(n_steps * (k + 1) // n_watched - 1 for k in range(n_watched))
-        self.windows = [flat.window(coef) for coef in net.coefs]
+        self.windows = [flat.window(weights) for weights in net.layer_weights()]
         self.before = torch.zeros_like(flat.theta)
         # Sums of squares of the gradient, of the weights before the step, and of the step.
         self.squares: NDArray[np.float64] = np.zeros((3, len(self.steps), len(self.windows), net.spec.n_members))
@@ -133,42 +134,42 @@ class Passage:
 
     Parameters
     ----------
-    net : MLP
+    net : Network
         In evaluation mode, whose parameters stay where they are.
     X : Tensor of shape (n_rows, n_features) or (n_members, n_rows, n_features)
 
     Notes
     -----
-    NumPy goes through few rows in a quarter of torch's time; what is large, or on another device, is left to the
-    network itself. The activations lie in memory that the next call writes over.
+    NumPy goes through few rows of a multilayer perceptron in a quarter of torch's time; what is large, on another
+    device, or another network, is left to the network itself. The activations lie in memory that the next call writes
+    over.
     """
 
-    def __init__(self, net: MLP, X: Tensor) -> None:
+    def __init__(self, net: Network, X: Tensor) -> None:
         self.net, self.X = net, X
-        spec = net.spec
-        like = next(net.parameters())
-        by_numpy = isinstance(kernels_for(like, X.shape[-2] * max(spec.layer_units) * spec.n_members), NumpyKernels)
-        self.layers = self._arrays() if by_numpy else None
-        if by_numpy:
+        self.layers: list[tuple[Array, Array]] | None = None
+        if isinstance(net, MLP):
+            self._prepare(net, X)
+
+    def _prepare(self, net: MLP, X: Tensor) -> None:
+        spec, like = net.spec, next(net.parameters())
+        if isinstance(kernels_for(like, X.shape[-2] * spec.widest * spec.n_members), NumpyKernels):
+            self.layers = _arrays(net)
             own, leading = (_of_one, ()) if spec.n_members == 1 else (_as_array, (spec.n_members,))
             self.inputs = own(X)
             self.skip = None if net.skip_coef is None else own(net.skip_coef)
             shapes = [(*leading, X.shape[-2], units) for units in spec.hidden_layer_sizes]
             self.rooms = [np.empty(shape, self.inputs.dtype) for shape in shapes]
 
-    def _arrays(self) -> list[tuple[Array, Array]]:
-        """Return weights and biases, those of a single network without the member axis."""
-        own = _of_one if self.net.spec.n_members == 1 else _as_array
-        coefs, intercepts = self.net.folded()
-        return [(own(coef), own(intercept)) for coef, intercept in zip(coefs, intercepts, strict=True)]
-
     def __call__(self) -> tuple[Tensor, list[Any]]:
         """Return the outputs, (n_members, n_rows, n_outputs), and the activations of each hidden layer."""
         net, hidden = self.net, list[Any]()
+        if not isinstance(net, MLP):
+            outputs, answers = net.look(self.X)
+            return outputs, [by_unit(answer, axis=1 if answer.ndim == 4 else -1) for answer in answers]
         if self.layers is None:
-            hidden.extend(net.hidden(self.X))
-            return net.output(self.X, hidden[-1] if hidden else self.X), hidden
-        *layers, (coef, intercept) = self._arrays() if net.spec.batch_norm else self.layers
+            return net.look(self.X)
+        *layers, (coef, intercept) = _arrays(net) if net.spec.batch_norm else self.layers
         activation, a = NUMPY_ACTIVATIONS[net.spec.activation], self.inputs
         for (weights, bias), room in zip(layers, self.rooms, strict=True):
             z = np.matmul(a, weights, out=room)
@@ -180,6 +181,13 @@ class Passage:
         if self.skip is not None:
             outputs += np.matmul(self.inputs, self.skip)
         return torch.from_numpy(outputs if outputs.ndim == 3 else outputs[None]), hidden
+
+
+def _arrays(net: MLP) -> list[tuple[Array, Array]]:
+    """Return weights and biases, those of a single network without the member axis."""
+    own = _of_one if net.spec.n_members == 1 else _as_array
+    coefs, intercepts = net.folded()
+    return [(own(coef), own(intercept)) for coef, intercept in zip(coefs, intercepts, strict=True)]
 
 
 def _as_array(tensor: Tensor) -> Array:
@@ -203,20 +211,19 @@ def units_of(hidden: Sequence[Any], kind: str) -> UnitsOfLayers:
     }
 
 
-def duplicate_shares(net: MLP) -> tuple[float, ...]:
+def duplicate_shares(net: Network) -> tuple[float, ...]:
     """Return the share of equal units of each hidden layer."""
     with torch.inference_mode():
         return tuple(
-            0.0 if _differ_at_once(coef) else duplicate_share(coef.mT, intercept.squeeze(-2))
-            for coef, intercept in zip([*net.coefs][:-1], [*net.intercepts][:-1], strict=True)
+            0.0 if _differ_at_once(weights) else duplicate_share(weights, bias) for weights, bias in net.incoming()
         )
 
 
-def _differ_at_once(coef: Tensor) -> bool:
+def _differ_at_once(incoming: Tensor) -> bool:
     """Tell whether no two units are alike in their weights of the first input: that is quickly seen of few units."""
-    if coef.is_cuda:
+    if incoming.is_cuda:
         return False
-    weights = _as_array(coef)
-    first = np.sort(weights[:, 0], axis=-1)
+    weights = _as_array(incoming)
+    first = np.sort(weights[..., 0], axis=-1)
     largest = max(weights.max(), -weights.min()) if weights.size else 0.0
-    return bool((first[:, 1:] - first[:, :-1] > 2 * EQUAL * largest).all())
+    return bool((first[..., 1:] - first[..., :-1] > 2 * EQUAL * largest).all())

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from planefold.engine.objectives import Objective
 from planefold.engine.sources import Rows
-from planefold.networks.mlp import MLP
+from planefold.networks.network import Network
 
 Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 Floats = NDArray[np.float64]
@@ -57,7 +57,7 @@ class Judge:
         self._owner: Places | None = None
         self._n_distinct = 0
 
-    def __call__(self, net: MLP) -> tuple[float, float | None]:
+    def __call__(self, net: Network) -> tuple[float, float | None]:
         """Ask a network; return the loss and the score."""
         with torch.inference_mode():
             return self.take(net(self.X))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
+from planefold.core.errors import ParameterError
 from planefold.engine.batches import Batches
 from planefold.engine.budget import Budget
 from planefold.engine.devices import threads_for
@@ -32,6 +34,7 @@ from planefold.engine.sources import Rows, Shuffled
 from planefold.engine.step import ByAutograd, ByHand, Gradient, Step
 from planefold.engine.stopping import BestWeights, Patience, Snapshot, diverged
 from planefold.networks.mlp import MLP
+from planefold.networks.network import Network
 
 Callback = Callable[[Epoch], object]
 
@@ -64,7 +67,7 @@ class Memory:
 
 
 def train(
-    net: MLP,
+    net: Network,
     rows: Rows,
     objective: Objective,
     plan: Plan,
@@ -82,7 +85,8 @@ def train(
 
     Parameters
     ----------
-    net : MLP
+    net : Network
+        A multilayer perceptron, or any torch module in a :class:`~planefold.networks.ModuleNet`.
     rows : Rows
         What to learn from.
     objective : Objective
@@ -99,7 +103,8 @@ def train(
     memory : Memory, optional
         Given again and again, the optimiser goes on where it stopped.
     gradients : {"by_hand", "autograd"}
-        How gradients are computed; both give the same ones.
+        How gradients are computed; both give the same ones. Only those of the multilayer perceptron are written
+        out: other networks have automatic differentiation in any case.
     record : bool or Budget
         Whether to measure what the doctor asks for, and within which budget of time: 1.5 % unless another is given.
         False leaves the losses. It changes nothing of the weights.
@@ -115,6 +120,8 @@ def train(
     TrainingError
         If the training went out of all bounds and no earlier weights were better than those at the start.
     """
+    if plan.solver == "lbfgs" and not isinstance(net, MLP):
+        raise ParameterError("solver='lbfgs' trains multilayer perceptrons only", hint="solver='adamw'")
     batch_size = rows.n_rows if plan.solver == "lbfgs" else min(plan.batch_size, rows.n_rows)
     batches = Shuffled(rows, batch_size, plan.shuffle)
     memory = memory if memory is not None else Memory()
@@ -125,18 +132,17 @@ def train(
     try:
         # What overflows ends the training with words of its own.
         quiet = np.errstate(over="ignore", invalid="ignore")
-        with threads_for(batch_size * net.spec.n_weights_of_largest_layer), quiet:
+        with threads_for(batch_size * net.spec.largest_product), quiet:
             if record is not False:
                 n_steps = 0 if plan.solver == "lbfgs" else batches.n_batches
                 recorder = Recorder(
                     net, flat, rows, objective, score, judge, budget, n_steps=n_steps, is_first=is_first
                 )
-            if plan.solver == "lbfgs":
+            if plan.solver == "lbfgs" and isinstance(net, MLP):
                 epochs, stopped_because = minimize_lbfgs(net, flat, rows, objective, plan, callbacks, judge, recorder)
                 restored = None
             else:
-                widest = max(net.spec.layer_units) * net.spec.n_members
-                kernels = kernels_for(flat.theta, widest * batch_size)
+                kernels = kernels_for(flat.theta, net.spec.widest * net.spec.n_members * batch_size)
                 loop = _Loop(
                     net,
                     flat,
@@ -240,7 +246,7 @@ class _LastGood:
 class _Loop:
     """The stochastic loop: epochs of batches, each of them a step."""
 
-    net: MLP
+    net: Network
     flat: FlatParameters
     batches: Shuffled
     objective: Objective
@@ -344,21 +350,22 @@ class _Loop:
     def _lanes(self, optimizer: Optimizer) -> list[Lane]:
         """Deal the members to the cores, where there is enough to do for each."""
         spec = self.net.spec
-        by_hand = self.gradients == "by_hand"
+        by_hand = self.gradients == "by_hand" and isinstance(self.net, MLP)
         work = self.batches.batch_size * spec.n_parameters
         shared = by_hand and isinstance(self.kernels, NumpyKernels) and work >= LANES_FROM
-        seed = int(self.random_state.randint(2**31)) if any(levels(spec)) else None
+        seed = int(self.random_state.randint(2**31)) if isinstance(self.net, MLP) and any(levels(spec)) else None
         found = []
         for members in groups(spec.n_members, self.n_threads if shared else 1):
             kernels = NumpyKernels() if shared else self.kernels  # one's own, which note one's own steps
             gradient: Gradient
-            if by_hand:
+            if by_hand and isinstance(self.net, MLP):
                 gradient = ByHand(self.net, self.flat, self.objective, kernels, members)
             else:
                 gradient = ByAutograd(self.net, self.flat, self.objective, kernels)
             step = Step(gradient, optimizer, members, self.flat.part(members), self.plan, kernels)
             masks = None if seed is None else Masks(spec, self.flat.theta, seed, members)
-            found.append(Lane(members, CapturedStep(step) if kernels.captures else step, masks))
+            captured = kernels.captures and isinstance(self.net, MLP)
+            found.append(Lane(members, CapturedStep(step) if captured else step, masks))
         return found
 
     def _pass(self, number: int) -> tuple[FloatArray, float]:
@@ -367,7 +374,7 @@ class _Loop:
         assert self.memory.optimizer is not None
         rate_at, coefficients = self.memory.rate.at, self.memory.optimizer.coefficients
         n_batches, n_epochs = self.batches.n_batches, self.plan.max_iter
-        rate, done, losses = 0.0, 0, []
+        rate, done, losses = 0.0, 0, list[FloatArray]()
         health = None if self.recorder is None else self.recorder.health
         watched = () if self.recorder is None else self.recorder.steps_to_watch(number)
         for block in self.batches.epoch(self.random_state):
@@ -378,12 +385,23 @@ class _Loop:
             batches = Batches(block, self.net.spec, self.objective)
             stop = done + len(numbers)
             here = {step - done: step for step in watched if done <= step < stop}
-            self.lanes.run(batches, numbers, self.penalties[done:stop], health, here)
+            with self._own_chance():
+                self.lanes.run(batches, numbers, self.penalties[done:stop], health, here)
             losses.append(batches.losses())
             done = stop
             if not np.isfinite(losses[-1]).all():
                 break
         return np.concatenate(losses), rate
+
+    @contextlib.contextmanager
+    def _own_chance(self) -> Iterator[None]:
+        """Let dropout inside a torch module, which draws from the process, draw from this training's own chance."""
+        if isinstance(self.net, MLP):
+            yield
+            return
+        with torch.random.fork_rng([self.flat.theta.device] if self.flat.theta.is_cuda else []):
+            torch.manual_seed(int(self.random_state.randint(2**31)))
+            yield
 
     def _mean(self, values: FloatArray) -> float:
         """Average what the batches gave: over each member's rows (as scikit-learn, without weights), then members."""

@@ -19,7 +19,7 @@ from planefold.engine.judge import Judge, Score
 from planefold.engine.objectives import Objective
 from planefold.engine.run import MAX_VAL_ROWS, Epoch
 from planefold.engine.sources import Rows
-from planefold.networks.mlp import MLP
+from planefold.networks.network import Network
 
 N_EVAL = 256  # training rows of each member: a unit that is dead on that many is dead for practical purposes
 N_KEPT = 2000  # training rows that the kept weights are judged by, once
@@ -38,7 +38,7 @@ class Recorder:
 
     Parameters
     ----------
-    net : MLP
+    net : Network
     flat : FlatParameters
     rows : Rows
         What is learned from.
@@ -61,7 +61,7 @@ class Recorder:
 
     def __init__(
         self,
-        net: MLP,
+        net: Network,
         flat: FlatParameters,
         rows: Rows,
         objective: Objective,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,9 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Taken = tuple[Tensor, Tensor, Tensor | None]
+Augment = Callable[[Tensor, np.random.RandomState], Tensor]
 
 # Numbers of X that are brought into an epoch's order at a time: few calls for small tables, little memory for large.
 VALUES_AT_ONCE = 2**22
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Rows that are not in memory as the network wants them: pictures of small whole numbers, or on the disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As if they were an array, (n_rows, ...)."""
+
+    def take(self, index: NDArray[np.int64] | slice) -> Tensor:
+        """Return some rows as the network wants them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,19 +37,27 @@ class Rows:
 
     Parameters
     ----------
-    X : Tensor of shape (n_rows, n_features), or a SciPy CSR matrix
-        A sparse matrix stays sparse; one batch at a time is made dense.
+    X : Tensor of shape (n_rows, ...), a SciPy CSR matrix, or a Store
+        A sparse matrix stays sparse, and a store keeps its rows where they are; one batch at a time is made dense.
     y : Tensor of shape (n_rows, n_outputs)
     weights : Tensor of shape (n_rows,) or None
     members : int64 array of shape (n_members, n_rows_of_a_member), or None
         The rows that each member sees; None means that the members see all rows in one order.
         ``-1`` fills up the members that see fewer rows than others.
+    augment : function (X, random_state) -> Tensor, optional
+        What training batches go through, and only they: pictures that are shifted a little, for example.
     """
 
     X: Any
     y: Tensor
     weights: Tensor | None = None
     members: NDArray[np.int64] | None = None
+    augment: Augment | None = None
+
+    @property
+    def n_values(self) -> int:
+        """Numbers of a row's inputs."""
+        return math.prod(self.X.shape[1:])
 
     @property
     def n_rows(self) -> int:
@@ -71,6 +93,10 @@ class Rows:
     def _dense(self, rows: Tensor | slice) -> Tensor:
         if isinstance(self.X, Tensor):
             return self.X[rows] if isinstance(rows, slice) else _picked(self.X, rows)
+        if isinstance(self.X, Store):
+            found = self.X.take(rows if isinstance(rows, slice) else rows.cpu().numpy().ravel())
+            found = found.to(dtype=self.dtype, device=self.y.device)
+            return found if isinstance(rows, slice) else found.reshape(*rows.shape, *found.shape[1:])
         picked = self.X[rows if isinstance(rows, slice) else rows.cpu().numpy().ravel()].toarray()
         dense = torch.as_tensor(picked, dtype=self.dtype, device=self.y.device)
         return dense if isinstance(rows, slice) else dense.reshape(*rows.shape, -1)
@@ -111,7 +137,7 @@ class Shuffled:
     def __init__(self, rows: Rows, batch_size: int, shuffle: bool = True) -> None:
         self.rows, self.batch_size, self.shuffle = rows, batch_size, shuffle
         self._order = np.arange(rows.n_rows) if rows.members is None else rows.members.copy()
-        n_values = rows.X.shape[1] * (1 if rows.members is None else len(rows.members))
+        n_values = rows.n_values * (1 if rows.members is None else len(rows.members))
         self._starts = range(0, rows.n_rows, batch_size)
         self.n_batches = len(self._starts)  # iterations of one epoch
         self._counts: NDArray[np.int64] | None = None
@@ -139,7 +165,10 @@ class Shuffled:
                 line[:] = line[places]
         for start in range(0, self.rows.n_rows, self._n_at_once):
             stop = min(start + self._n_at_once, self.rows.n_rows)
-            yield Block(*self.rows.take(self._order[..., start:stop]), self._spans(stop - start))
+            X, y, weights = self.rows.take(self._order[..., start:stop])
+            if self.rows.augment is not None:
+                X = self.rows.augment(X, random_state)
+            yield Block(X, y, weights, self._spans(stop - start))
 
     def _spans(self, n_rows: int) -> list[slice]:
         return [slice(start, min(start + self.batch_size, n_rows)) for start in range(0, n_rows, self.batch_size)]

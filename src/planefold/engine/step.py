@@ -18,6 +18,7 @@ from planefold.engine.penalties import Penalty
 from planefold.engine.plan import Plan
 from planefold.engine.sources import Block, Rows
 from planefold.networks.mlp import MLP
+from planefold.networks.network import Network
 
 
 class Gradient(Protocol):
@@ -41,11 +42,14 @@ class ByHand:
 
 
 class ByAutograd:
-    """The same by torch's automatic differentiation, to compare with: several times slower on small networks."""
+    """The same by torch's automatic differentiation.
 
-    def __init__(self, net: MLP, flat: FlatParameters, objective: Objective, kernels: Kernels) -> None:
+    For networks whose gradient is not written out, and to compare with: it is several times slower on small ones.
+    """
+
+    def __init__(self, net: Network, flat: FlatParameters, objective: Objective, kernels: Kernels) -> None:
         self.net, self.flat, self.objective, self.kernels = net, flat, objective, kernels
-        self.parameters = list(net.parameters())
+        self.parameters = flat.parameters
 
     def __call__(self, batch: Batch, masks: Masks) -> None:
         """Write outputs and gradient."""
@@ -62,8 +66,9 @@ class ByAutograd:
         losses = self.objective.row_loss(outputs, torch.as_tensor(batch.y))
         share = torch.as_tensor(batch.share, dtype=losses.dtype, device=losses.device)
         total = (losses * (share if share.ndim == 0 else share[..., 0])).sum()
-        for p, gradient in zip(self.parameters, torch.autograd.grad(total, self.parameters), strict=True):
-            self.flat.gradient[:, self.flat.window(p)] = gradient.flatten(1)
+        gradients = torch.autograd.grad(total, self.parameters, materialize_grads=True)
+        for p, gradient in zip(self.parameters, gradients, strict=True):
+            self.flat.gradient[:, self.flat.window(p)] = gradient.reshape(len(self.flat.theta), -1)
         torch.as_tensor(batch.outputs).copy_(outputs.detach().reshape(batch.outputs.shape))
 
 

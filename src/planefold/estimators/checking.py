@@ -42,7 +42,7 @@ def check_gradients(model: BaseMLP, X: Any, y: Any, sample_weight: Any, n_coordi
         net = model._new_spec(rows).build(random_state, dtype=torch.float64)
     net.train()  # batch normalisation by the statistics of these rows, as in a training step
     function = ObjectiveFunction(net, rows, model._objective, model._plan(rows, 1))
-    with threads_for(rows.n_rows * net.spec.n_weights_of_largest_layer):
+    with threads_for(rows.n_rows * net.spec.largest_product):
         return gradient_check(
             function.value_and_gradient,
             function.theta,

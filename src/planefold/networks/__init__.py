@@ -2,7 +2,21 @@
 
 from planefold.networks.affine import PiecewiseLinearNet
 from planefold.networks.affine_mlp import affine_form
+from planefold.networks.cnn import CNNSpec
 from planefold.networks.initialization import INITIALIZATIONS, Initialization
 from planefold.networks.mlp import MLP, MLPSpec
+from planefold.networks.network import ModuleNet, ModuleSpec, Network, Spec
 
-__all__ = ["INITIALIZATIONS", "MLP", "Initialization", "MLPSpec", "PiecewiseLinearNet", "affine_form"]
+__all__ = [
+    "INITIALIZATIONS",
+    "MLP",
+    "CNNSpec",
+    "Initialization",
+    "MLPSpec",
+    "ModuleNet",
+    "ModuleSpec",
+    "Network",
+    "PiecewiseLinearNet",
+    "Spec",
+    "affine_form",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from planefold.core.errors import ParameterError, show, unknown_choice
 from planefold.networks.activations import ACTIVATIONS
 from planefold.networks.initialization import Initialization
+from planefold.networks.network import Network
 
 NORM_EPSILON = 1e-5  # added to a variance before its root is taken, so that a constant unit becomes 0
 NORM_MOMENTUM = 0.1  # the share of a batch in the running statistics, torch's meaning: new = 0.9 old + 0.1 batch
@@ -84,9 +85,27 @@ class MLPSpec:
         return (self.n_features, *self.hidden_layer_sizes, self.n_outputs)
 
     @property
-    def n_weights_of_largest_layer(self) -> int:
-        """Weights of one member's largest layer."""
+    def largest_product(self) -> int:
+        """Multiply-adds that a row takes in one member's largest layer: its weights."""
         return max(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(self.layer_units))
+
+    @property
+    def widest(self) -> int:
+        """Numbers that one member's widest layer holds of a row."""
+        return max(self.layer_units)
+
+    def settings(self) -> dict[str, Any]:
+        """Say how the network is made, by the names of the estimators' parameters, as JSON data."""
+        rates = self.dropout or (0.0,)
+        return {
+            "hidden_layer_sizes": [int(size) for size in self.hidden_layer_sizes],
+            "activation": self.activation,
+            "dropout": float(rates[0]) if len(set(rates)) == 1 else [float(rate) for rate in rates],
+            "batch_norm": bool(self.batch_norm),
+            "skip": "linear" if self.skip else None,
+            "n_members": int(self.n_members),
+            "init": self.init.kind,
+        }
 
     @property
     def n_parameters(self) -> int:
@@ -157,7 +176,7 @@ class MLPSpec:
         return net
 
 
-class MLP(nn.Module):
+class MLP(Network):
     """Multilayer perceptrons of one shape, side by side.
 
     A new network is in evaluation mode (``training`` is False). The mode matters to batch normalisation alone.
@@ -186,6 +205,8 @@ class MLP(nn.Module):
     Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
     Shift", ICML 2015, algorithms 1 and 2.
     """
+
+    spec: MLPSpec
 
     def __init__(self, spec: MLPSpec, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -325,6 +346,32 @@ class MLP(nn.Module):
         """The tensors that weight penalties act on: all weights, no bias, and nothing of batch normalisation."""
         skip = [] if self.skip_coef is None else [self.skip_coef]
         return [*self.coefs, *skip]
+
+    def biases(self) -> list[nn.Parameter]:
+        """The biases of each layer."""
+        return list(self.intercepts)
+
+    def scales(self) -> list[nn.Parameter]:
+        """What batch normalisation learns."""
+        return [*self.norm_scales, *self.norm_shifts]
+
+    def statistics(self) -> list[Tensor]:
+        """The running means and variances of batch normalisation."""
+        return [*self.running_means, *self.running_vars]
+
+    def layer_weights(self) -> list[nn.Parameter]:
+        """The weights of each layer; the linear path is none."""
+        return list(self.coefs)
+
+    def look(self, X: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return outputs, and of each hidden layer the activations, (n_members, n_samples, n_units)."""
+        hidden = list(self.hidden(X))
+        return self.output(X, hidden[-1] if hidden else X), hidden
+
+    def incoming(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield of each hidden layer the weights that lead to each unit, and the biases."""
+        for coef, intercept in zip([*self.coefs][:-1], [*self.intercepts][:-1], strict=True):
+            yield coef.mT, intercept.squeeze(-2)
 
 
 def _mean_and_variance(z: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
