@@ -150,11 +150,11 @@ def test_rows_may_lie_in_a_store():
         def shape(self):
             return tuple(self.X.shape)
 
-        def take(self, index):
+        def take_rows(self, index):
             return self.X[index if isinstance(index, slice) else torch.from_numpy(index)].float() * self.scale
 
     stored = Bytes(rows.X)
-    as_floats = dataclasses.replace(rows, X=stored.take(slice(None)))
+    as_floats = dataclasses.replace(rows, X=stored.take_rows(slice(None)))
     nets = []
     for some in (as_floats, dataclasses.replace(rows, X=stored)):
         net = ModuleNet(small_cnn(), rows.X)

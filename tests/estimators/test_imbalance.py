@@ -394,7 +394,7 @@ def test_each_row_is_judged_by_the_members_that_held_it_out(
         seen["judge"], seen["net"] = judge, net
         return imbalance.tuned_threshold(net, judge, *arguments, **named)
 
-    monkeypatch.setattr("planefold.estimators.mlp.tuned_threshold", spy)
+    monkeypatch.setattr("planefold.estimators.class_targets.tuned_threshold", spy)
     X, y = rare(120)
     model = quick(**{**SMALL, "n_members": n_members, "skip": "linear"}, threshold="f1", **parameters).fit(X, y)
     judge = seen["judge"]

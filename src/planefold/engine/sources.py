@@ -27,7 +27,7 @@ class Store(Protocol):
     def shape(self) -> tuple[int, ...]:
         """As if they were an array, (n_rows, ...)."""
 
-    def take(self, index: NDArray[np.int64] | slice) -> Tensor:
+    def take_rows(self, index: NDArray[np.int64] | slice) -> Tensor:
         """Return some rows as the network wants them."""
 
 
@@ -94,7 +94,7 @@ class Rows:
         if isinstance(self.X, Tensor):
             return self.X[rows] if isinstance(rows, slice) else _picked(self.X, rows)
         if isinstance(self.X, Store):
-            found = self.X.take(rows if isinstance(rows, slice) else rows.cpu().numpy().ravel())
+            found = self.X.take_rows(rows if isinstance(rows, slice) else rows.cpu().numpy().ravel())
             found = found.to(dtype=self.dtype, device=self.y.device)
             return found if isinstance(rows, slice) else found.reshape(*rows.shape, *found.shape[1:])
         picked = self.X[rows if isinstance(rows, slice) else rows.cpu().numpy().ravel()].toarray()

@@ -36,11 +36,12 @@ class Instruments:
     random_state: Any
     _check: Any
     _set_out: Any
+    _decision_in_words: Any
     _plan: Any
     _objective: Any
 
     def summary(self) -> str:
-        """Return a table of the layers with the parameters of each."""
+        """Return a table of the layers with the parameters of each, and where two classes part if not at one half."""
         check_is_fitted(self, "net_")
         spec = self.net_.spec
         lines = [f"{'layer':<14}{'units':>8}  {'activation':<12}{'parameters':>12}"]
@@ -52,7 +53,7 @@ class Instruments:
         lines.append(f"{spec.n_features} inputs, {spec.n_parameters:,} parameters{members}")
         if spec.n_statistics:
             lines.append(f"and {spec.n_statistics:,} running statistics, which are measured and not trained")
-        return "\n".join(lines)
+        return "\n".join(filter(None, [*lines, self._decision_in_words()]))
 
     @property
     def n_parameters_(self) -> int:

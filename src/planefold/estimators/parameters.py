@@ -305,6 +305,19 @@ CHECKS: dict[str, Check] = {
 }
 
 
+def check_some(parameters: Mapping[str, Any]) -> None:
+    """Check those parameters of an estimator that mean the same in all of them.
+
+    Raises
+    ------
+    ParameterError
+        For the first one that is wrong.
+    """
+    for name, value in parameters.items():
+        if name in CHECKS and name not in ("loss", "dropout"):
+            CHECKS[name](name, value)
+
+
 def check_parameters(parameters: Mapping[str, Any], losses: tuple[str, ...]) -> None:
     """Check every parameter of an estimator.
 

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from planefold.core.errors import ParameterError, show, unknown_choice
-from planefold.networks.mlp import LayerRow
-from planefold.networks.network import ModuleNet
+from planefold.networks.network import LayerRow, ModuleNet
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "tanh": nn.Tanh}
 POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
@@ -125,7 +124,7 @@ class CNNSpec:
             module = self._module().to(dtype)
         described = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         example = torch.zeros(1, *self.input_shape, dtype=dtype)
-        return ModuleNet(module, example, {"network": "cnn", "skip": None} | described)
+        return ModuleNet(module, example, {"network": "cnn", "skip": None} | described, self.layers())
 
     def _module(self) -> nn.Sequential:
         layers: list[nn.Module] = []

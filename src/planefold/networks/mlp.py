@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,19 +18,10 @@ from torch import Tensor, nn
 from planefold.core.errors import ParameterError, show, unknown_choice
 from planefold.networks.activations import ACTIVATIONS
 from planefold.networks.initialization import Initialization
-from planefold.networks.network import Network
+from planefold.networks.network import LayerRow, Network
 
 NORM_EPSILON = 1e-5  # added to a variance before its root is taken, so that a constant unit becomes 0
 NORM_MOMENTUM = 0.1  # the share of a batch in the running statistics, torch's meaning: new = 0.9 old + 0.1 batch
-
-
-class LayerRow(TypedDict):
-    """One row of a summary table."""
-
-    layer: str
-    units: int
-    activation: str
-    n_parameters: int
 
 
 @dataclass(frozen=True, kw_only=True)

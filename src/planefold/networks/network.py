@@ -6,10 +6,11 @@ The multilayer perceptron is one such network, whose gradient is written out. An
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,15 @@ from torch import Tensor, nn
 from planefold.core.errors import ParameterError
 
 VALUES_AT_ONCE = 2**24  # numbers of the widest layer that a prediction holds at a time: 64 MiB
+
+
+class LayerRow(TypedDict):
+    """One row of a summary table."""
+
+    layer: str
+    units: int
+    activation: str
+    n_parameters: int
 
 
 class Spec(Protocol):
@@ -45,6 +55,10 @@ class Spec(Protocol):
     @property
     def widest(self) -> int:
         """Numbers that one member's widest layer holds of a row."""
+
+    @property
+    def skip(self) -> bool:
+        """Whether it sets out from the linear solution."""
 
     def settings(self) -> dict[str, Any]:
         """Say how the network is made, as JSON data."""
@@ -103,6 +117,8 @@ class ModuleSpec:
     activation : str
     described : dict
         How the network is made.
+    rows : tuple of LayerRow
+        Its layers.
     """
 
     n_outputs: int
@@ -111,7 +127,13 @@ class ModuleSpec:
     widest: int
     activation: str = "other"
     described: dict[str, Any] = field(default_factory=dict)
+    rows: tuple[LayerRow, ...] = ()
     n_members: int = 1
+    skip: bool = False
+
+    def layers(self) -> Iterator[LayerRow]:
+        """One row a layer, as a summary table shows it."""
+        yield from self.rows
 
     def settings(self) -> dict[str, Any]:
         """Say how the network is made, as JSON data."""
@@ -139,6 +161,8 @@ class ModuleNet(Network):
         Rows like those to come, to measure the layers with.
     described : dict, optional
         How the module is made, as JSON data, for the record.
+    layers : iterable of LayerRow, optional
+        What a summary shows; by default a row for each part with parameters.
 
     Raises
     ------
@@ -151,11 +175,18 @@ class ModuleNet(Network):
     normalisation layers and vectors are no weights to be penalised; what is frozen (``requires_grad=False``) stays.
     """
 
-    def __init__(self, module: nn.Module, example: Tensor, described: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        example: Tensor,
+        described: dict[str, Any] | None = None,
+        layers: Iterable[LayerRow] | None = None,
+    ) -> None:
         super().__init__()
         self.module = module
         self.eval()
-        self.spec = _measured(module, example, described or {})
+        rows = _listed(module) if layers is None else tuple(layers)
+        self.spec = dataclasses.replace(_measured(module, example), described=described or {}, rows=rows)
 
     def forward(self, X: Tensor, masks: Any = None, present: Tensor | None = None) -> Tensor:
         """Compute the outputs before the link; masks and present rows are the multilayer perceptron's affair."""
@@ -193,7 +224,7 @@ class ModuleNet(Network):
             yield weight.detach().flatten(1), bias.detach() if isinstance(bias, Tensor) else None
 
     def look(self, X: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return outputs and activations as they are: (n_rows, n_units), images with their channels first, sequences."""
+        """Return outputs and activations as they are: (n_rows, n_units), images (channels first) or sequences."""
         hidden: list[Tensor] = []
 
         def note(_: nn.Module, __: Any, answer: Tensor) -> None:
@@ -225,8 +256,21 @@ def _activation_of(layer: nn.Module) -> str | None:
     return next((name for name, types in _ACTIVATIONS if isinstance(layer, types)), None)
 
 
+def _listed(module: nn.Module) -> tuple[LayerRow, ...]:
+    """List the parts that have parameters of their own."""
+    rows: list[LayerRow] = []
+    for name, part in module.named_modules():
+        own = [p for p in part.parameters(recurse=False) if p.requires_grad]
+        if own:
+            rows.append({
+                "layer": f"{type(part).__name__} {name}".strip(), "units": own[0].shape[0], "activation": "",
+                "n_parameters": sum(p.numel() for p in own),
+            })  # fmt: skip
+    return tuple(rows)
+
+
 @torch.no_grad()
-def _measured(module: nn.Module, example: Tensor, described: dict[str, Any]) -> ModuleSpec:
+def _measured(module: nn.Module, example: Tensor) -> ModuleSpec:
     """Let one row through and look at each layer's size."""
     widest, product, kinds = [example[:1].numel()], [1], []
 
@@ -260,5 +304,4 @@ def _measured(module: nn.Module, example: Tensor, described: dict[str, Any]) -> 
         largest_product=max(product),
         widest=max(widest),
         activation=kinds[0] if len(set(kinds)) == 1 else "other",
-        described=described,
     )

@@ -1,0 +1,346 @@
+"""`ImageClassifier` and `ImageRegressor`: folders, tables of paths and arrays of pictures, in one line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from planefold.core.errors import DataError, ParameterError, show
+from planefold.data.augmentation import augmentation_of
+from planefold.data.images import Pictures, PictureStore, read_pictures
+from planefold.data.images.groups import groups_of
+from planefold.engine.run import Epoch
+from planefold.engine.schedules import Schedule
+from planefold.engine.sources import Rows
+from planefold.estimators.class_targets import ClassTargets
+from planefold.estimators.inputs import read_groups, read_target_values, read_weights
+from planefold.estimators.instruments import Instruments
+from planefold.estimators.number_targets import NumberTargets
+from planefold.estimators.parameters import MAX_PARAMETERS, check_some
+from planefold.estimators.training import Array, BaseNetwork
+from planefold.networks.cnn import CNNSpec
+from planefold.networks.network import ModuleNet
+
+T = TypeVar("T", bound=type)
+
+N_FOR_SCALE = 2000  # pictures that brightness and contrast are told from
+LARGE = 24  # pixels of the shorter side from which small shifts change little
+SMALLEST_MAP = 4  # pixels of a side that the last pooling should leave, at least
+
+PARAMETERS = """\
+Parameters
+----------
+channels : "auto" or sequence of int
+    Channels of each block of convolutions; a block ends with a pooling that halves height and width. "auto" is 16, 32,
+    64, ... for as many blocks (at most four) as leave 4 pixels a side to the next one.
+convolutions : "auto", int or sequence of int
+    Convolutions of each block; "auto" is one in the first block and two in the others.
+kernel_size : int
+    Pixels of a side of what a convolution looks at.
+activation : {"relu", "leaky_relu", "tanh"}
+    With the first two the network is piecewise linear and can be read exactly.
+batch_norm : bool
+    Whether each convolution is followed by batch normalisation.
+dropout : float
+    Share of the last channels that a training step leaves out.
+size : "auto", int or (int, int)
+    Height and width that pictures are brought to. "auto" is the size that most of them have, reduced to at most 64
+    pixels on the longer side: the work grows with the square.
+color : {"auto", "grey", "rgb"}
+    "auto" is grey where all pictures are.
+augment : "auto", None or sequence of str
+    Changes that training pictures go through, another one each epoch: "shift", "flip" (left to right), "zoom", "turn",
+    "noise" (:mod:`planefold.data.augmentation`). "auto" is "shift" for pictures of 24 pixels or more, to which a flip
+    is added where pictures have colours: a photograph means the same from left and right, a letter or an organ may not.
+solver, alpha, batch_size, learning_rate, learning_rate_init, max_iter, clip_norm
+    As in :class:`planefold.MLPClassifier`. ``batch_size="auto"`` is 64, ``max_iter=None`` as many epochs as make about
+    1,200 steps, at least 10 and at most 60.
+early_stopping : bool
+    Hold pictures out (``validation_fraction``), judge each epoch by them, and keep the weights that were best.
+n_iter_no_change : float
+    Epochs without a better validation loss after which training ends. Infinite, as "one_cycle" is at its best at the
+    end.
+device, random_state, verbose, callbacks, restore_best
+    As in :class:`planefold.MLPClassifier`.
+
+Attributes
+----------
+run_ : planefold.engine.Run
+    What happened in the training, epoch by epoch.
+net_ : planefold.networks.ModuleNet
+    ``net_.module`` is a plain ``torch.nn.Sequential``.
+size_ : (int, int)
+    Height and width that pictures are brought to.
+color_ : {"grey", "rgb"}
+mean_, scale_ : ndarray of shape (n_channels,)
+    Mean and deviation of the training pixels, in shares of full brightness.
+skipped_ : tuple of (str, str)
+    Files that could not be read, with the reason."""
+
+
+def _documented(cls: T) -> T:
+    if cls.__doc__:  # python -OO has none
+        cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{parameters}", PARAMETERS)
+    return cls
+
+
+class BaseImages(Instruments, BaseNetwork):
+    """What both share: pictures read, brought to one size, and the network built."""
+
+    # What tables can ask for and pictures cannot: the common parts look at them.
+    n_members = 1
+    preprocess = "auto"
+    resample: str | None = None
+    threshold = None
+    warm_start = False
+    shuffle = True
+    tol = 0.0
+    power_t, momentum, nesterovs_momentum = 0.5, 0.9, True
+    beta_1, beta_2, epsilon, rho = 0.9, 0.999, 1e-8, 0.9
+    l1_ratio, penalize_bias, max_fun = 0.0, False, 15000
+    huber_delta = 1.35
+    target_name_: str | None = None
+    encoder_ = None
+
+    _auto_batch_size, _enough_steps, _least_epochs, _most_epochs = 64, 1200, 10, 60
+
+    channels: Any
+    convolutions: Any
+    size: Any
+    color: str
+    augment: Any
+
+    def _check(self) -> None:
+        check_some(self.get_params(deep=False))
+
+    # ----------------------------------------------------------------------------------------- read
+
+    def _read_pictures(self, X: Any, *, fresh: bool = False) -> Pictures:
+        if fresh:
+            pictures = read_pictures(X, size=self.size, color=self.color)
+            self.skipped_ = pictures.skipped
+            self.size_ = (int(pictures.shape[1]), int(pictures.shape[2]))
+            self.color_ = "grey" if pictures.shape[3] == 1 else "rgb"
+            return pictures
+        return read_pictures(X, size=self.size_, color=self.color_)
+
+    def _pair(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Take the labels from the folders where none are given."""
+        pictures = X if isinstance(X, Pictures) and hasattr(self, "size_") else self._read_pictures(X)
+        return pictures, self._labels(pictures, y)
+
+    def _labels(self, pictures: Pictures, y: Any) -> Any:
+        if y is not None:
+            return y
+        if pictures.labels is None:
+            raise DataError(
+                f"{pictures.source} does not say what the pictures show",
+                hint="give y, or a folder with one folder for each class",
+            )
+        return pictures.labels
+
+    def _read_all(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, *, fresh: bool
+    ) -> tuple[Any, Array, Array | None, Array | None, list[str] | None]:
+        pictures = self._read_pictures(X, fresh=fresh)
+        n = len(pictures)
+        values = read_target_values(self._labels(pictures, y), n, type(self).__name__)
+        weights = read_weights(sample_weight, n)
+        return pictures, values, weights, read_groups(groups_of(pictures, groups), n), None
+
+    def _read_validation(self, validation_data: tuple[Any, Any], dtype: torch.dtype) -> Rows:
+        X, y = validation_data if isinstance(validation_data, tuple | list) else (validation_data, None)
+        try:
+            pictures, labels = self._pair(X, y)
+            values = read_target_values(labels, len(pictures), type(self).__name__)
+            return self._prepare(pictures, values, self._weigh(values, None), dtype=dtype)
+        except ValueError as error:
+            error.add_note("while reading validation_data")
+            raise
+
+    def _prepare(
+        self,
+        rows: Pictures,
+        y: Array,
+        weights: Array | None,
+        *,
+        fit: bool = False,
+        folds: Array | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Rows:
+        if fit:
+            self._learn_brightness(rows)
+        found = self._rows(PictureStore(rows.pixels, self.mean_, self.scale_), y, weights, dtype)
+        if not fit:
+            return found
+        return Rows(X=found.X, y=found.y, weights=found.weights, augment=augmentation_of(self._changes()))
+
+    def _learn_brightness(self, pictures: Pictures) -> None:
+        """Find mean and deviation of each channel."""
+        some = pictures.pixels[np.linspace(0, len(pictures) - 1, min(len(pictures), N_FOR_SCALE)).astype(int)]
+        values = some.reshape(-1, some.shape[-1])
+        self.mean_ = (values.mean(axis=0, dtype=np.float64) / 255).astype(np.float32)
+        deviation = (values.std(axis=0, dtype=np.float64) / 255).astype(np.float32)
+        self.scale_ = np.where(deviation > 0, deviation, np.float32(1))
+
+    def _changes(self) -> Sequence[str] | None:
+        if self.augment != "auto":
+            return self.augment  # type: ignore[no-any-return]
+        if min(self.size_) < LARGE:
+            return None
+        return ("shift", "flip") if self.color_ == "rgb" else ("shift",)
+
+    def _dtype(self, X: Any) -> torch.dtype:
+        return torch.float32
+
+    # ---------------------------------------------------------------------------------------- build
+
+    def _new_net(self, rows: Rows, validation: Rows | None, random_state: np.random.RandomState) -> ModuleNet:
+        spec = self._new_spec(rows.X.shape[1:], rows.y.shape[1])
+        if spec.n_parameters > MAX_PARAMETERS:
+            raise ParameterError(
+                f"channels={show(self.channels)} makes a network of {spec.n_parameters:,} parameters",
+                details=f"at most {MAX_PARAMETERS:,}",
+            )
+        return spec.build(random_state)
+
+    def _new_spec(self, shape: Sequence[int], n_outputs: int) -> CNNSpec:
+        channels = automatic_channels(shape) if isinstance(self.channels, str) else tuple(map(int, self.channels))
+        convolutions: Any = self.convolutions
+        if isinstance(convolutions, str):
+            convolutions = (1, *[2] * (len(channels) - 1))
+        elif not isinstance(convolutions, int):
+            convolutions = tuple(map(int, convolutions))
+        return CNNSpec(
+            input_shape=(int(shape[0]), int(shape[1]), int(shape[2])), n_outputs=n_outputs, channels=channels,
+            convolutions=convolutions, kernel_size=self.kernel_size, batch_norm=self.batch_norm,
+            activation=self.activation, dropout=self.dropout,
+        )  # fmt: skip
+
+    kernel_size: int
+    batch_norm: bool
+    activation: str
+    dropout: float
+
+    # -------------------------------------------------------------------------------------- predict
+
+    def decision_outputs(self, X: Any) -> Array:
+        """Outputs of the network before the link (logits, or scaled values), (n_pictures, n_outputs)."""
+        check_is_fitted(self, "net_")
+        pictures = X if isinstance(X, Pictures) else self._read_pictures(X)
+        store = PictureStore(pictures.pixels, self.mean_, self.scale_)
+        outputs = np.empty((len(pictures), self.net_.spec.n_outputs), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(pictures), 512):
+                some = slice(start, min(start + 512, len(pictures)))
+                outputs[some] = self.net_(store.take_rows(some))[0].numpy()
+        return outputs
+
+
+def automatic_channels(shape: Sequence[int]) -> tuple[int, ...]:
+    """Choose the channels of each block by the size of the pictures.
+
+    >>> automatic_channels((1, 8, 8)), automatic_channels((3, 32, 32))
+    ((16, 32), (16, 32, 64))
+    """
+    side, blocks = min(shape[1:]), 0
+    while side >= 2 * SMALLEST_MAP - 1 and blocks < 4:
+        side, blocks = side // 2, blocks + 1
+    return tuple(16 * 2**k for k in range(max(blocks, 2))) if min(shape[1:]) >= 4 else (32,)
+
+
+@_documented
+class ImageClassifier(ClassTargets, ClassifierMixin, BaseImages):  # type: ignore[misc]
+    """A convolutional network that tells what pictures show.
+
+    {parameters}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> digits = load_digits()
+    >>> X = (digits.images * 15.9).astype("uint8")  # (1797, 8, 8)
+    >>> model = ImageClassifier(max_iter=3, random_state=0).fit(X[:1500], digits.target[:1500])
+    >>> model.score(X[1500:], digits.target[1500:]) > 0.8
+    True
+    """
+
+    loss = "log_loss"
+
+    def __init__(
+        self,
+        channels: str | Sequence[int] = "auto",
+        *,
+        convolutions: str | int | Sequence[int] = "auto",
+        kernel_size: int = 3,
+        activation: str = "relu",
+        batch_norm: bool = True,
+        dropout: float = 0.1,
+        size: str | int | tuple[int, int] = "auto",
+        color: str = "auto",
+        augment: str | Sequence[str] | None = "auto",
+        class_weight: str | Mapping[Any, float] | None = None,
+        solver: str = "adamw",
+        alpha: float = 0.05,
+        batch_size: int | str = "auto",
+        learning_rate: str | Schedule = "one_cycle",
+        learning_rate_init: float = 0.01,
+        max_iter: int | None = None,
+        clip_norm: float | None = None,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: float = float("inf"),
+        restore_best: bool = True,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: bool | int = False,
+        callbacks: Sequence[Callable[[Epoch], object]] | None = None,
+    ) -> None:
+        self._keep(locals())
+
+
+@_documented
+class ImageRegressor(NumberTargets, RegressorMixin, BaseImages):  # type: ignore[misc]
+    """A convolutional network that tells numbers from pictures.
+
+    {parameters}
+    """
+
+    _losses = ("squared_error", "mean_squared_error", "absolute_error", "huber", "poisson")
+
+    def __init__(
+        self,
+        channels: str | Sequence[int] = "auto",
+        *,
+        loss: str = "squared_error",
+        convolutions: str | int | Sequence[int] = "auto",
+        kernel_size: int = 3,
+        activation: str = "relu",
+        batch_norm: bool = True,
+        dropout: float = 0.1,
+        size: str | int | tuple[int, int] = "auto",
+        color: str = "auto",
+        augment: str | Sequence[str] | None = "auto",
+        solver: str = "adamw",
+        alpha: float = 0.05,
+        batch_size: int | str = "auto",
+        learning_rate: str | Schedule = "one_cycle",
+        learning_rate_init: float = 0.01,
+        max_iter: int | None = None,
+        clip_norm: float | None = None,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: float = float("inf"),
+        restore_best: bool = True,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: bool | int = False,
+        callbacks: Sequence[Callable[[Epoch], object]] | None = None,
+    ) -> None:
+        self._keep(locals())
