@@ -97,6 +97,9 @@ class BaseMLP(Instruments, BaseNetwork):
     def _pair(self, X: Any, y: Any) -> tuple[Any, Any]:
         return take_target(X, y, getattr(self, "encoder_", None))
 
+    def _inputs_in_words(self) -> str:
+        return f"{self.net_.spec.n_features}, from {self.n_features_in_} columns"
+
     def _is_plain(self) -> bool:
         return self.encoder_ is None
 

@@ -135,6 +135,9 @@ class BaseImages(Instruments, BaseNetwork):
         pictures = X if isinstance(X, Pictures) and hasattr(self, "size_") else self._read_pictures(X)
         return pictures, self._labels(pictures, y)
 
+    def _inputs_in_words(self) -> str:
+        return f"{'grey' if self.color_ == 'grey' else 'colour'} pictures of {self.size_[0]} x {self.size_[1]} pixels"
+
     def _labels(self, pictures: Pictures, y: Any) -> Any:
         if y is not None:
             return y

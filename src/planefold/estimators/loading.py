@@ -18,20 +18,25 @@ from planefold.data.encoder import TableEncoder
 from planefold.data.targets import ClassTarget, NumberTarget
 from planefold.engine.run import Run
 from planefold.engine.schedules import Schedule
-from planefold.estimators.base import BaseMLP
+from planefold.estimators.class_targets import ClassTargets
+from planefold.estimators.images import BaseImages, ImageClassifier, ImageRegressor
+from planefold.estimators.loading_images import parts_of_images, read_images
 from planefold.estimators.mlp import MLPClassifier, MLPRegressor
 from planefold.estimators.parameters import MAX_LAYERS, MAX_PARAMETERS, dropout_rates
+from planefold.estimators.training import BaseNetwork
 from planefold.networks.initialization import Initialization
 from planefold.networks.mlp import MLP, MLPSpec
 from planefold.saving import Fold, finite_json, read_fold, write_fold
 
-ESTIMATORS: dict[str, type[BaseMLP]] = {cls.__name__: cls for cls in (MLPClassifier, MLPRegressor)}
+ESTIMATORS: dict[str, type[BaseNetwork]] = {
+    cls.__name__: cls for cls in (MLPClassifier, MLPRegressor, ImageClassifier, ImageRegressor)
+}
 
 
 INFINITE = "infinity"  # JSON has none
 
 
-def save(model: BaseMLP, path: str | Path) -> Path:
+def save(model: BaseNetwork, path: str | Path) -> Path:
     """Write a fitted estimator to ``path``."""
     from sklearn.utils.validation import check_is_fitted
 
@@ -39,8 +44,38 @@ def save(model: BaseMLP, path: str | Path) -> Path:
     return write_fold(path, to_fold(model))
 
 
-def to_fold(model: BaseMLP) -> Fold:
+def to_fold(model: BaseNetwork) -> Fold:
     """Turn a fitted estimator into the record that a file holds."""
+    network, prep, columns = parts_of_images(model) if isinstance(model, BaseImages) else _parts_of_tables(model)
+    manifest: dict[str, Any] = {
+        "estimator": type(model).__name__,
+        "parameters": _parameters(model),
+        "target": {"name": getattr(model, "target_name_", None), **model._target.to_json()},
+        "network": network,
+        "fitted": {
+            **columns,
+            "n_seen": int(model.t_),
+            "loss_curve": model.loss_curve_,
+            "validation_scores": model.validation_scores_,
+            "threshold": np.asarray(model.threshold_).tolist() if isinstance(model, ClassTargets) else None,
+        },
+        "n_parameters": model.net_.spec.n_parameters,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+    }
+    return Fold(
+        manifest=finite_json(manifest),
+        schema=prep.get("schema", {}),
+        prep={key: value for key, value in prep.items() if key != "schema"},
+        weights={name: tensor.numpy() for name, tensor in model.net_.state_dict().items()},
+        history=tuple(model.run_.to_lines()),
+        reference=finite_json(getattr(model, "_reference", {})),
+        card=_card(model),
+    )
+
+
+def _parts_of_tables(model: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Describe the network, the preparation and the columns of a multilayer perceptron."""
     encoder = model.encoder_
     if encoder is not None and not isinstance(encoder, TableEncoder):
         raise ParameterError(
@@ -49,44 +84,23 @@ def to_fold(model: BaseMLP) -> Fold:
         )
     spec = model.net_.spec
     names = getattr(model, "feature_names_in_", None)
-    manifest: dict[str, Any] = {
-        "estimator": type(model).__name__,
-        "parameters": _parameters(model),
-        "target": {"name": getattr(model, "target_name_", None), **model._target.to_json()},
-        "network": {
-            "kind": "mlp",
-            "n_features": spec.n_features,
-            "n_outputs": spec.n_outputs,
-            "hidden_layer_sizes": list(spec.hidden_layer_sizes),
-            "activation": spec.activation,
-            "dropout": list(spec.dropout),
-            "n_members": spec.n_members,
-            "skip": spec.skip,
-            "batch_norm": spec.batch_norm,
-            "init": dataclasses.asdict(spec.init),
-        },
-        "fitted": {
-            "n_features_in": model.n_features_in_,
-            "feature_names_in": None if names is None else [str(name) for name in names],
-            "n_seen": int(model.t_),
-            "loss_curve": model.loss_curve_,
-            "validation_scores": model.validation_scores_,
-            "threshold": np.asarray(model.threshold_).tolist() if isinstance(model, MLPClassifier) else None,
-        },
-        "n_parameters": spec.n_parameters,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+    network = {
+        "kind": "mlp",
+        "n_features": spec.n_features,
+        "n_outputs": spec.n_outputs,
+        "hidden_layer_sizes": list(spec.hidden_layer_sizes),
+        "activation": spec.activation,
+        "dropout": list(spec.dropout),
+        "n_members": spec.n_members,
+        "skip": spec.skip,
+        "batch_norm": spec.batch_norm,
+        "init": dataclasses.asdict(spec.init),
     }
-    prep = {} if encoder is None else encoder.to_json()
-    return Fold(
-        manifest=finite_json(manifest),
-        schema=prep.get("schema", {}),
-        prep={key: value for key, value in prep.items() if key != "schema"},
-        weights={name: tensor.numpy() for name, tensor in model.net_.state_dict().items()},
-        history=tuple(model.run_.to_lines()),
-        reference=finite_json(model._reference),
-        card=_card(model),
-    )
+    columns = {
+        "n_features_in": model.n_features_in_,
+        "feature_names_in": None if names is None else [str(name) for name in names],
+    }
+    return network, {} if encoder is None else encoder.to_json(), columns
 
 
 def versions() -> dict[str, str]:
@@ -134,7 +148,7 @@ def load(path: str | Path) -> Any:
         ) from error
 
 
-def from_fold(fold: Fold) -> BaseMLP:
+def from_fold(fold: Fold) -> BaseNetwork:
     """Build the estimator from the record that a file holds."""
     manifest = fold.manifest
     name = manifest.get("estimator")
@@ -143,33 +157,43 @@ def from_fold(fold: Fold) -> BaseMLP:
             f"the file holds a model of the kind {show(name)}, which this planefold does not know",
             details="known kinds: " + ", ".join(ESTIMATORS),
         )
-    model = ESTIMATORS[name](**_read_parameters(manifest["parameters"], ESTIMATORS[name]._get_param_names()))
-    if fold.prep:
-        model.encoder_ = TableEncoder.from_json({**fold.prep, "schema": fold.schema})
-        if model.preprocess != "auto":
-            model.preprocess = _read_encoder(manifest["parameters"]["preprocess"], model.encoder_)
-    else:
-        model.encoder_ = None
-        model.preprocess = None
+    model: Any = ESTIMATORS[name](**_read_parameters(manifest["parameters"], ESTIMATORS[name]._get_param_names()))
+    is_of_images, fitted = isinstance(model, BaseImages), manifest["fitted"]
+    if not is_of_images:
+        _read_preparation(model, fold)
     model._reference = dict(fold.reference)
     model._check()
     target = manifest["target"]
-    model._target = (ClassTarget if isinstance(model, MLPClassifier) else NumberTarget).from_json(
+    model._target = (ClassTarget if isinstance(model, ClassTargets) else NumberTarget).from_json(
         {key: value for key, value in target.items() if key != "name"}
     )
     name = target.get("name")
     model.target_name_ = None if name is None else str(name)
-    model.net_ = _net(manifest["network"], fold.weights)
+    if is_of_images:
+        read_images(model, fold)
+    else:
+        model.net_ = _net(manifest["network"], fold.weights)
+        model.n_features_in_ = int(fitted["n_features_in"])
+        if fitted["feature_names_in"] is not None:
+            model.feature_names_in_ = np.array([str(name) for name in fitted["feature_names_in"]], dtype=object)
+        _refuse_misfits(model)
     model.run_ = Run.from_lines(fold.history)
-    fitted = manifest["fitted"]
-    model.n_features_in_ = int(fitted["n_features_in"])
-    if fitted["feature_names_in"] is not None:
-        model.feature_names_in_ = np.array([str(name) for name in fitted["feature_names_in"]], dtype=object)
-    _refuse_misfits(model)
-    if isinstance(model, MLPClassifier):
+    _refuse_other_targets(model)
+    if isinstance(model, ClassTargets):
         model.threshold_ = _threshold(fitted.get("threshold"), model)
     model._restore_curves(fitted)
-    return model
+    return model  # type: ignore[no-any-return]
+
+
+def _read_preparation(model: Any, fold: Fold) -> None:
+    """Read what makes inputs of a table."""
+    if fold.prep:
+        model.encoder_ = TableEncoder.from_json({**fold.prep, "schema": fold.schema})
+        if model.preprocess != "auto":
+            model.preprocess = _read_encoder(fold.manifest["parameters"]["preprocess"], model.encoder_)
+    else:
+        model.encoder_ = None
+        model.preprocess = None
 
 
 def _net(described: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> MLP:
@@ -211,7 +235,7 @@ def _net(described: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any
     return net
 
 
-def _refuse_misfits(model: BaseMLP) -> None:
+def _refuse_misfits(model: Any) -> None:
     """Refuse a file whose parts are each fine and do not belong together."""
     spec, n_columns = model.net_.spec, model.n_features_in_
     n_inputs = len(model.encoder_.inputs_) if model.encoder_ is not None else n_columns
@@ -222,14 +246,18 @@ def _refuse_misfits(model: BaseMLP) -> None:
     names = getattr(model, "feature_names_in_", None)
     if names is not None and len(names) != n_columns:
         raise ModelFileError(f"the file has names for {len(names)} columns, the model has {n_columns}")
-    n_targets = model._n_target_outputs()
-    if n_targets != spec.n_outputs:
-        raise ModelFileError(f"the target needs {n_targets} outputs, the network has {spec.n_outputs}")
+
+
+def _refuse_other_targets(model: Any) -> None:
+    """Refuse a network, or a history, that is of another target."""
+    n_targets, n_outputs = model._n_target_outputs(), model.net_.spec.n_outputs
+    if n_targets != n_outputs:
+        raise ModelFileError(f"the target needs {n_targets} outputs, the network has {n_outputs}")
     if model.run_.objective not in _objectives_of(model):
         raise ModelFileError(f"the history is of a training with the loss {show(model.run_.objective)}")
 
 
-def _threshold(written: Any, model: MLPClassifier) -> Any:
+def _threshold(written: Any, model: ClassTargets) -> Any:
     """Read where the classes part; files of the first format do not say, and mean the middle."""
     several = not model._is_binary and not model._target.multilabel
     if written is None:
@@ -241,14 +269,14 @@ def _threshold(written: Any, model: MLPClassifier) -> Any:
     return threshold if several else float(threshold)
 
 
-def _objectives_of(model: BaseMLP) -> tuple[str, ...]:
-    return (model._objective_name,) if isinstance(model, MLPClassifier) else model._losses
+def _objectives_of(model: Any) -> tuple[str, ...]:
+    return (model._objective_name,) if isinstance(model, ClassTargets) else model._losses
 
 
 # ---------------------------------------------------------------------------------------------- parameters
 
 
-def _parameters(model: BaseMLP) -> dict[str, Any]:
+def _parameters(model: BaseNetwork) -> dict[str, Any]:
     """Return the constructor's parameters as JSON data; what is code (callbacks, a random stream) is left out."""
     return {name: _plain(name, value) for name, value in model.get_params(deep=False).items() if name != "callbacks"}
 
@@ -307,14 +335,14 @@ def _read_encoder(written: Any, fitted: TableEncoder) -> TableEncoder:
     return TableEncoder(**options)
 
 
-def _card(model: BaseMLP) -> str:
+def _card(model: Any) -> str:
     run = model.run_
     lines = [
         f"# {type(model).__name__}",
         "",
         f"Written by planefold {planefold.__version__}.",
         "",
-        f"- inputs: {model.net_.spec.n_features}, from {model.n_features_in_} columns",
+        f"- inputs: {model._inputs_in_words()}",
         f"- parameters: {model.net_.spec.n_parameters:,}",
         f"- learned from {run.n_train} rows a member, {run.n_val} held out",
         f"- {run.n_epochs} epochs, stopped because: {run.stopped_because}",

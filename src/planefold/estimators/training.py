@@ -410,6 +410,10 @@ class BaseNetwork(BaseEstimator):  # type: ignore[misc]
         """Take rows and target apart where they came together."""
         raise NotImplementedError
 
+    def _inputs_in_words(self) -> str:
+        """Say what the network is given."""
+        raise NotImplementedError
+
     def _is_plain(self) -> bool:
         """Whether predictions are to be of the type that the network computes in."""
         return False

@@ -1,0 +1,84 @@
+"""What a model of pictures adds to its file, and how that is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from planefold.core.errors import ModelFileError, show
+from planefold.estimators.parameters import MAX_PARAMETERS
+from planefold.networks.cnn import CNNSpec
+from planefold.networks.network import ModuleNet
+from planefold.saving import Fold
+
+Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+MAX_SIDE = 10_000  # pixels: more than any file that is right
+
+
+def parts_of_images(model: Any) -> Parts:
+    """Describe the network, the preparation, and the columns, of which there are none."""
+    described = {key: value for key, value in model.net_.spec.described.items() if key not in ("network", "skip")}
+    prep = {
+        "kind": "pictures",
+        "size": list(model.size_),
+        "color": model.color_,
+        "mean": model.mean_.astype(float).tolist(),
+        "scale": model.scale_.astype(float).tolist(),
+    }
+    return {"kind": "cnn", **described}, prep, {}
+
+
+def read_images(model: Any, fold: Fold) -> None:
+    """Read the preparation and the network of a model of pictures."""
+    prep = fold.prep
+    if prep.get("kind") != "pictures" or prep.get("color") not in ("grey", "rgb"):
+        raise ModelFileError(f"the file says {show(prep.get('kind'))} where it should say how pictures are prepared")
+    height, width = (int(side) for side in prep["size"])
+    n_channels = 1 if prep["color"] == "grey" else 3
+    mean, scale = (np.asarray(prep[name], dtype=np.float32) for name in ("mean", "scale"))
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+        raise ModelFileError(f"the file says that pictures have {height} x {width} pixels")
+    if (
+        mean.shape != (n_channels,)
+        or scale.shape != (n_channels,)
+        or not (np.isfinite(mean).all() and (scale > 0).all())
+    ):
+        raise ModelFileError("the file's brightness and contrast do not fit its pictures")
+    model.size_, model.color_, model.mean_, model.scale_, model.skipped_ = (
+        (height, width),
+        prep["color"],
+        mean,
+        scale,
+        (),
+    )
+    model.net_ = _net(fold.manifest["network"], fold.weights, (n_channels, height, width))
+
+
+def _net(described: dict[str, Any], weights: dict[str, Any], shape: tuple[int, int, int]) -> ModuleNet:
+    if described.get("kind") != "cnn":
+        raise ModelFileError(f"the file describes a network of the kind {show(described.get('kind'))}, expected 'cnn'")
+    of_block = described["convolutions"]
+    spec = CNNSpec(
+        input_shape=shape,
+        n_outputs=int(described["n_outputs"]),
+        channels=tuple(int(width) for width in described["channels"]),
+        convolutions=int(of_block) if isinstance(of_block, int) else tuple(int(n) for n in of_block),
+        kernel_size=int(described["kernel_size"]),
+        batch_norm=bool(described["batch_norm"]),
+        activation=str(described["activation"]),
+        pool=str(described["pool"]),
+        global_pool=str(described["global_pool"]),
+        dropout=float(described["dropout"]),
+    )
+    if tuple(described["input_shape"]) != shape:
+        raise ModelFileError(f"the network takes {show(described['input_shape'])}, the pictures are {show(shape)}")
+    if spec.n_outputs < 1 or spec.n_parameters > MAX_PARAMETERS:
+        raise ModelFileError(f"the file describes a network of {spec.n_parameters:,} parameters")
+    held = sum(array.size for array in weights.values())
+    if held < spec.n_parameters:  # before any memory is taken for the network
+        raise ModelFileError(f"the file describes a network of {spec.n_parameters:,} numbers and holds {held:,}")
+    net = spec.build(np.random.RandomState(0))
+    net.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return net
