@@ -92,6 +92,13 @@ def test_logarithmic_axes_have_plain_numbers():
     assert {"2", "5"} <= {label.get_text() for label in few.get_xticklabels(which="minor")}
 
 
+def test_powers_of_ten_are_written_in_one_way():
+    ax = drawn(plots.lines({"a": [1, 1e-2, 1e-8]}, log="y"))
+    ticks = {label.get_text() for label in ax.get_yticklabels()}
+    assert {"1", "10⁻²", "10⁻⁸"} <= ticks
+    assert "0.01" not in ticks
+
+
 def test_whole_numbers_get_whole_ticks():
     ax = drawn(plots.lines({"loss": [3.0, 2, 1]}, x="epoch"))
     low, high = ax.get_xlim()
@@ -133,6 +140,11 @@ def test_bars_are_as_high_as_their_numbers():
     assert [bar.get_height() for bar in ax.patches] == [0.5, -1234, 0]
     assert texts(ax) == ["0.5", "−1,234", "nan"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["plain", "momentum", "broken"]
+
+
+def test_numbers_of_bars_stay_off_the_title():
+    ax = drawn(plots.bars({"a": -9, "b": 0}, title="none above 0"))
+    assert box_of(ax, "0").y1 < ax.title.get_window_extent().y0
 
 
 @pytest.mark.parametrize("n", [3, 9])

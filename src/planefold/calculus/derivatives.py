@@ -398,7 +398,8 @@ def _axes(at: Floats) -> Iterator[Floats]:
 
 def _oblique(at: Floats) -> Floats:
     """Return a direction that lies on no diagonal, and moves every number."""
-    return (1.0 + np.modf(0.618034 * np.arange(1, at.size + 1))[0]).reshape(at.shape)
+    steps: Floats = 1.0 + np.modf(0.618034 * np.arange(1, at.size + 1))[0]
+    return steps.reshape(at.shape)
 
 
 def _first_on_both_sides(function: Function, at: Floats, shape: tuple[int, ...], ties: list[str]) -> Floats:

@@ -58,7 +58,7 @@ print(f"(9.90 - {right_means[0]:.3f}) / {right_sample[0]:.3f} = {same[0, 0]:.3f}
 assert np.allclose(right_means, [5.826364, 6.205455, 5.58, 5.565455], atol=5e-7)
 assert np.allclose(right_sample, [3.089376, 2.355676, 2.814068, 2.93079], atol=5e-7)
 assert np.allclose(right.std(axis=0), [2.945605, 2.246049, 2.683109, 2.794398], atol=5e-7)
-assert np.isclose(same[0, 0], 1.319, atol=5e-4)
+assert np.allclose([same[0, 0], (9.9 - right_means[0]) / right[:, 0].std()], [1.318595, 1.382954], atol=5e-7)
 assert np.abs(same - shown).max() < 0.03  # the digit that the first table does not show
 
 # %% The lecture's result
@@ -71,8 +71,7 @@ lecture = np.array([
 ])  # fmt: skip
 away = [np.abs(table - lecture).max() for table in (same, shown)]
 print(f"largest difference from the lecture's result: {away[0]:.3f} (second table), {away[1]:.3f} (first)")
-assert away[0] < 0.01
-assert away[1] < 0.03
+assert away[0] < 0.01 < away[1] < 0.03
 
 # %% What the network may undo: scale and shift
 # A unit may need another mean or spread than 0 and 1. So it gets two numbers of its own, which are learned like
@@ -120,8 +119,7 @@ for norm, name in ((False, "without"), (True, "with batch norm")):
     print(f"{name:18}", " ".join(f"{score:6.2f}" for score in scores[norm]))
 assert np.ptp(scores[True]) < 0.05
 assert min(scores[True]) > 0.7
-assert scores[False][0] < 0.5
-assert scores[False][3] < 0
+assert max(scores[False][0], scores[False][3]) < 0.5
 
 # %% Layers that need not chase each other
 # The spread of what each layer passes on says why. Without normalisation it follows the units of the inputs through

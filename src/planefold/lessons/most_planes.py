@@ -86,5 +86,7 @@ for hidden, ax in zip(((12,), (3, 4)), boards, strict=True):
     assert max(one.n_pieces for one in planes) < best.bounds.upper  # training does not look for many planes
     assert max(fits) > 0.9
     pf.plots.creases(best, shade=True, ax=ax)
-    ax.set_title(f"{name}: {best.n_pieces} of {best.bounds.upper} planes", fontsize=14, pad=26)
+    ax.set_title(
+        f"{name}: {best.n_regions} regions, {best.n_pieces} planes of {best.bounds.upper}", fontsize=14, pad=26
+    )
 pf.plots.save(boards[0], "most_planes.png")

@@ -19,7 +19,7 @@ print("multiplications:", {"-".join(map(str, shape)): cost for shape, cost in co
 assert list(costs.values()) == [36, 22]
 
 # %% The claim, by limits
-# The wide network can have 79 planes, and often has. The deep one has 59 at most: a proved limit, perhaps never reached.
+# The wide network can have 79 planes, and often has. The deep one has 59 at most: a proved limit, maybe never reached.
 # For each multiplication these are 2.2 and 2.7: the layer **is** ahead, by about a quarter. That is an advantage, but
 # no multiplication.
 for shape, cost in costs.items():

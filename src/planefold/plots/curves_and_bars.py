@@ -163,6 +163,9 @@ def bars(
     ax.bar_label(found, [written(value, digits) for value in values], fontsize=LABEL, padding=3)
     ax.axhline(0, color=INK, linewidth=0.8)
     ax.margins(y=0.14)
+    low, high = ax.get_ylim()
+    if high <= 0:
+        ax.set_ylim(top=high - 0.12 * low)  # room for what is written above a bar of 0
     large(ax, y=y, title=title)
     room = 0.82 * points_of(ax)[0] / len(values)
     names = [wrapped(str(name), room, SMALL) for name in heights]

@@ -41,7 +41,13 @@ def plain_log(ax: Axes, axis: str) -> None:
         few = low > 0 and high / low < 100
         return written(value) if few and f"{value:e}"[0] in "25" else ""
 
-    found.set_major_formatter(FuncFormatter(lambda value, _: written(value)))
+    def power(value: float, _: object) -> str:
+        """Write 0.01 as 10⁻² where smaller numbers have to be written so."""
+        exponent = round(math.log10(value)) if value > 0 else 0
+        small = min(found.get_view_interval()) < 1e-5
+        return f"10{str(exponent).translate(_RAISED)}" if small and exponent not in (0, 1) else written(value)
+
+    found.set_major_formatter(FuncFormatter(power))
     found.set_minor_formatter(FuncFormatter(between))
 
 
