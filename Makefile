@@ -45,7 +45,7 @@ bench: $(VENV)/.installed-dev ## Run every benchmark script, one after the other
 env: $(VENV)/.installed-dev ## Only make the development environment in .venv
 
 clean: ## Remove what these commands wrote, except the environment
-	rm -rf build dist demo site .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist demo site .hypothesis .lessons_cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks tools -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean ## Remove the environment too

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from planefold import calculus, data, doctor, engine, networks, plots, reading, robustness
+    from planefold import calculus, data, decks, doctor, engine, networks, plots, reading, robustness
     from planefold.core.errors import PlanefoldError
     from planefold.data import TableEncoder, load_example, read_table
     from planefold.doctor import diagnose
@@ -37,6 +37,7 @@ _HOME = {
     "PlanefoldError": "planefold.core.errors",
     "calculus": "planefold.calculus",
     "data": "planefold.data",
+    "decks": "planefold.decks",
     "engine": "planefold.engine",
     "networks": "planefold.networks",
     "plots": "planefold.plots",
@@ -55,6 +56,7 @@ __all__ = [
     "__version__",
     "calculus",
     "data",
+    "decks",
     "diagnose",
     "doctor",
     "engine",

@@ -14,7 +14,7 @@ import pytest
 
 import planefold as pf
 
-COMMANDS = ("train", "predict", "report", "read", "inspect", "examples")
+COMMANDS = ("train", "predict", "report", "read", "inspect", "examples", "lesson")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], *([name, "--help"] for name in COMMANDS)])
@@ -42,7 +42,7 @@ def test_no_command_at_all_shows_what_there_is(cli: Any) -> None:
             ["trian", "x.csv"],
             [
                 'error: "trian" is no command',
-                "  commands: train, predict, report, doctor, read, inspect, examples",
+                "  commands: train, predict, report, doctor, read, inspect, examples, lesson",
                 "  hint: did you mean planefold train?",
             ],
         ),
@@ -50,7 +50,7 @@ def test_no_command_at_all_shows_what_there_is(cli: Any) -> None:
             ["qwertz"],
             [
                 'error: "qwertz" is no command',
-                "  commands: train, predict, report, doctor, read, inspect, examples",
+                "  commands: train, predict, report, doctor, read, inspect, examples, lesson",
                 "  hint: planefold --help says what each does",
             ],
         ),

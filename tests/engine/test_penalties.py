@@ -49,6 +49,41 @@ def test_value_and_gradient_are_autograds(kernels, l1_ratio, penalize_bias, n_me
     assert all(bool((flat.gradient[:, flat.window(p)] == 1).all()) for p in untouched)
 
 
+@pytest.mark.parametrize("kernels", [NumpyKernels(), TorchKernels()])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_with_penalty_rows_it_is_the_same_in_every_batch(kernels, solver):
+    values, gradients, weights = [], [], []
+    for total in (7.0, 2.0, kernels.array(torch.full((1, 1), 3.0, dtype=torch.float64))):
+        net = _net(1)
+        flat = FlatParameters(net)
+        plan = Plan(solver=solver, alpha=0.7, l1_ratio=0.3, penalty_rows=7)
+        penalty = Penalty(flat, plan, kernels)
+        values.append(float(penalty.add_gradient(total)[0, 0]))
+        gradients.append(flat.gradient.clone())
+        penalty.after_step(total, 0.1)
+        weights.append(flat.theta.clone())
+    assert values[0] == values[1] == values[2] > 0
+    torch.testing.assert_close(gradients[1:], [gradients[0]] * 2, rtol=0, atol=0)
+    torch.testing.assert_close(weights[1:], [weights[0]] * 2, rtol=0, atol=0)
+    alone = Penalty(FlatParameters(_net(1)), Plan(solver=solver, alpha=0.7, l1_ratio=0.3), kernels)
+    assert float(alone.add_gradient(7.0)[0, 0]) == values[0]  # that of a batch of as many rows
+
+
+def test_the_gradient_check_knows_penalty_rows():
+    from planefold.engine.gradients import ObjectiveFunction
+    from planefold.engine.sources import Rows
+
+    random = np.random.RandomState(0)
+    rows = Rows(X=torch.from_numpy(random.randn(9, 3)), y=torch.from_numpy(random.randn(9, 2)), weights=None)
+    plan = Plan(alpha=0.7, l1_ratio=0.3, penalize_bias=True, penalty_rows=4.0)
+    function = ObjectiveFunction(_net(1), rows, OBJECTIVES["squared_error"], plan)
+    value, gradient = function.value_and_gradient(function.theta)
+    assert value == pytest.approx(function.value(function.theta), rel=1e-12)
+    step = 1e-6 * random.randn(len(gradient))
+    difference = function.value(function.theta + step) - function.value(function.theta - step)
+    assert difference / 2 == pytest.approx(gradient @ step, rel=1e-5)
+
+
 def test_a_member_without_rows_is_not_penalised():
     net = _net()
     flat = FlatParameters(net)

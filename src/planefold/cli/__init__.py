@@ -1,1 +1,1 @@
-"""The command line: `planefold train`, `predict`, `report`, `inspect`, `examples`."""
+"""The command line: `planefold train`, `predict`, `report`, `inspect`, `examples`, `lesson`."""

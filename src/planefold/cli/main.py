@@ -32,6 +32,7 @@ COMMANDS = {
     "read": ("planefold.cli.read", "read"),
     "inspect": ("planefold.cli.inspect", "inspect"),
     "examples": ("planefold.cli.examples", "examples"),
+    "lesson": ("planefold.cli.lesson", "lesson"),
 }
 # \b keeps click from filling the lines below it.
 HELP = """Neural networks on tables: trained in one line, told when something is wrong, read exactly.

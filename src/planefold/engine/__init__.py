@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planefold.engine.descent import Descent, descend
     from planefold.engine.loop import train
     from planefold.engine.objectives import OBJECTIVES, Objective, huber
     from planefold.engine.optimizers import OPTIMIZERS
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _HOME = {
     "OBJECTIVES": "objectives",
     "OPTIMIZERS": "optimizers",
+    "Descent": "descent",
     "Epoch": "run",
     "Objective": "objectives",
     "Plan": "plan",
@@ -26,6 +28,7 @@ _HOME = {
     "Rows": "sources",
     "Run": "run",
     "Schedule": "schedules",
+    "descend": "descent",
     "find_learning_rate": "rate_finder",
     "huber": "objectives",
     "train": "loop",
@@ -34,6 +37,7 @@ _HOME = {
 __all__ = [
     "OBJECTIVES",
     "OPTIMIZERS",
+    "Descent",
     "Epoch",
     "Objective",
     "Plan",
@@ -41,6 +45,7 @@ __all__ = [
     "Rows",
     "Run",
     "Schedule",
+    "descend",
     "find_learning_rate",
     "huber",
     "train",

@@ -1,15 +1,19 @@
-"""The objective of a network as a function of one vector, with its gradient: what the gradient check looks at."""
+"""The objective of a network as a function of one vector, with its gradient: what calculus looks at."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
+from planefold.calculus.carried import Carried
+from planefold.core.errors import DataError
 from planefold.engine.flat import FlatParameters
 from planefold.engine.objectives import Objective
 from planefold.engine.plan import PROXIMAL_SOLVERS, Plan
@@ -58,11 +62,14 @@ def value_and_gradient(
 class ObjectiveFunction:
     """The objective of a network as a function of one vector of all its parameters, in float64.
 
+    Called with an array it gives a number, with a tensor a tensor that torch can differentiate. The functions of
+    :mod:`planefold.calculus` take it, too: ``hessian(function, function.theta)``.
+
     Parameters
     ----------
     net : MLP
-        Each call writes the parameters that it is given into it. In training mode batch normalisation takes the
-        statistics of the rows.
+        ``value`` and ``value_and_gradient`` write the parameters that they are given into it. In training mode batch
+        normalisation takes the statistics of the rows.
     rows, objective, plan
         As in :func:`value_and_gradient`.
 
@@ -77,6 +84,33 @@ class ObjectiveFunction:
     def __init__(self, net: MLP, rows: Rows, objective: Objective, plan: Plan) -> None:
         self.net, self.of = net, (rows, objective, plan)
         self.theta, self.windows = _joined(net.parameters()), _windows(net)
+        self._total = _Total(net, rows, objective, plan)
+
+    @property
+    def names(self) -> list[str]:
+        """The tensors of the network, in the order in which they stand in ``theta``."""
+        return [*self.windows]
+
+    def __call__(self, theta: Any) -> Any:
+        """Compute the objective, of several members their sum.
+
+        Parameters
+        ----------
+        theta : array-like or Tensor of shape (n_parameters,)
+            A tensor leaves a graph; so does what the functions of :mod:`planefold.calculus` pass.
+
+        Returns
+        -------
+        float, or Tensor of shape ()
+
+        Raises
+        ------
+        DataError
+            If there are not as many numbers as parameters.
+        """
+        if isinstance(theta, Carried):
+            return theta.apply(self._of_tensor)
+        return self._of_tensor(theta) if isinstance(theta, Tensor) else self.value(theta)
 
     def value(self, theta: Floats) -> float:
         """Compute the objective: by the forward pass that predicts, and the penalty as its formula stands.
@@ -84,21 +118,49 @@ class ObjectiveFunction:
         In no part by what the gradient is computed with, so that the two cannot err alike.
         """
         self._go_to(theta)
-        rows, objective, plan = self.of
-        X, y, weights = rows.all()
-        total: Tensor | float = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)
         with torch.no_grad():
-            return float((objective.loss(self.net(X), y, weights) + _penalty(self.net, plan) / total).sum())
+            return float(self._total())
 
     def value_and_gradient(self, theta: Floats) -> tuple[float, Floats]:
         """Compute the objective and the gradient that training goes down."""
         self._go_to(theta)
         return value_and_gradient(self.net, *self.of)[:2]
 
+    def _of_tensor(self, theta: Tensor) -> Tensor:
+        self._check(tuple(theta.shape))
+        parts = zip(self.net.named_parameters(), self.windows.values(), strict=True)
+        tensors = {f"net.{name}": theta[window].double().view_as(p) for (name, p), window in parts}
+        # Copies, as batch normalisation writes into its statistics, which are no part of the function.
+        tensors |= {f"net.{name}": statistics.clone() for name, statistics in self.net.named_buffers()}
+        value: Tensor = functional_call(self._total, tensors, ())
+        return value
+
     @torch.no_grad()
     def _go_to(self, theta: Floats) -> None:
+        theta = np.ascontiguousarray(theta, dtype=np.float64)
+        self._check(theta.shape)
         for p, window in zip(self.net.parameters(), self.windows.values(), strict=True):
             p.copy_(torch.from_numpy(theta[window]).view_as(p))
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        if shape != self.theta.shape:
+            raise DataError(f"theta has the shape {shape}, the network has {self.theta.size} parameters")
+
+
+class _Total(nn.Module):
+    """Loss and penalty over all rows, of all members together, as a module, so that its tensors can be exchanged."""
+
+    def __init__(self, net: MLP, rows: Rows, objective: Objective, plan: Plan) -> None:
+        super().__init__()
+        self.net, self.objective, self.plan = net, objective, plan
+        self.train(net.training)
+        self.taken = rows.all()
+
+    def forward(self) -> Tensor:
+        X, y, weights = self.taken
+        total: Tensor | float = float(y.shape[-2]) if weights is None else weights.sum(dim=-1)
+        total = total if self.plan.penalty_rows is None else self.plan.penalty_rows
+        return (self.objective.loss(self.net(X), y, weights) + _penalty(self.net, self.plan) / total).sum()
 
 
 def _joined(tensors: Iterable[Tensor]) -> Floats:

@@ -23,6 +23,7 @@ from planefold.engine.plan import Plan
 
 FUSED_FROM = 50_000  # parameters of a single network; members have cores of their own
 Coefficient = Array | float
+Flat = FlatParameters | Part  # of a network, or a plain vector laid out like one
 
 
 class Optimizer(ABC):
@@ -42,7 +43,7 @@ class Optimizer(ABC):
     n_slots: ClassVar[int] = 0
     in_blocks: ClassVar[bool] = True
 
-    def __init__(self, flat: FlatParameters, plan: Plan) -> None:
+    def __init__(self, flat: Flat, plan: Plan) -> None:
         self.plan = plan
         self.slots = torch.zeros((self.n_slots, flat.theta.numel()), dtype=flat.theta.dtype, device=flat.theta.device)
         self.t = 0
@@ -150,7 +151,7 @@ class GradientDescent(Optimizer):
         kernels.do(kernels.xp.subtract, w, g, out=w)
 
 
-def _sgd(flat: FlatParameters, plan: Plan) -> Optimizer:
+def _sgd(flat: Flat, plan: Plan) -> Optimizer:
     """Build scikit-learn's ``sgd``, which ``momentum`` and ``nesterovs_momentum`` steer."""
     if plan.momentum == 0:
         return GradientDescent(flat, plan)
@@ -239,7 +240,7 @@ class Adam(Optimizer):
 
     n_slots = 2
 
-    def __init__(self, flat: FlatParameters, plan: Plan) -> None:
+    def __init__(self, flat: Flat, plan: Plan) -> None:
         super().__init__(flat, plan)
         self.of_mean, self.of_root = 1 - plan.beta_1, math.sqrt(1 - plan.beta_2)
 
@@ -289,7 +290,7 @@ class FusedAdam(Optimizer):
         )  # fmt: skip
 
 
-def _adam(flat: FlatParameters, plan: Plan) -> Optimizer:
+def _adam(flat: Flat, plan: Plan) -> Optimizer:
     many = flat.theta.device.type == "cpu" and len(flat.theta) == 1 and flat.theta.numel() >= FUSED_FROM
     return (FusedAdam if many else Adam)(flat, plan)
 
@@ -335,7 +336,7 @@ class NAdam(Adam):
     ``mu_t = b1 (1 - 0.96^(0.004 t) / 2)`` of its section 2.
     """
 
-    def __init__(self, flat: FlatParameters, plan: Plan) -> None:
+    def __init__(self, flat: Flat, plan: Plan) -> None:
         super().__init__(flat, plan)
         self.product = 1.0  # of all mu so far
 

@@ -10,12 +10,13 @@ from planefold.engine.plan import PROXIMAL_SOLVERS, Plan
 class Penalty:
     """``alpha * ((1 - l1_ratio) / 2 * sum(w^2) + l1_ratio * sum(|w|))`` of each member over the weight of its batch.
 
-    That is the elastic net as scikit-learn's linear models have it, divided as its perceptrons divide L2. The
-    gradient of the L2 part is ``alpha (1 - l1_ratio) w``; the L1 part has none at 0, and is dealt with in one of
-    two ways. Where the optimiser steps along the gradient itself (the ``PROXIMAL_SOLVERS``), the step is followed
-    by the proximal operator of the L1 part, which sets weights to exactly 0 (:meth:`shrink`). Where it scales each
-    coordinate by a history, the subgradient ``alpha l1_ratio sign(w)`` joins the gradient, and weights come close to
-    0. ``adamw`` keeps its L2 part out of the gradient: see there.
+    That is the elastic net as scikit-learn's linear models have it, divided as its perceptrons divide L2; with
+    ``plan.penalty_rows`` it is divided by that number instead, whatever is in the batch. The gradient of the L2 part
+    is ``alpha (1 - l1_ratio) w``; the L1 part has none at 0, and is dealt with in one of two ways. Where the optimiser
+    steps along the gradient itself (the ``PROXIMAL_SOLVERS``), the step is followed by the proximal operator of the L1
+    part, which sets weights to exactly 0 (:meth:`shrink`). Where it scales each coordinate by a history, the
+    subgradient ``alpha l1_ratio sign(w)`` joins the gradient, and weights come close to 0. ``adamw`` keeps its L2 part
+    out of the gradient: see there.
 
     References
     ----------
@@ -38,6 +39,7 @@ class Penalty:
         self.is_decoupled = plan.solver == "adamw"
         self.l2 = plan.alpha * (1 - plan.l1_ratio)
         self.l1 = plan.alpha * plan.l1_ratio
+        self.n_rows = None if plan.penalty_rows is None else float(plan.penalty_rows)
         # Of both parts, where there are two.
         self.all_value = kernels.empty((n_members, 1), flat.theta) if self.l1 else self.value
         self.is_proximal = self.l1 > 0 and plan.solver in PROXIMAL_SOLVERS
@@ -60,6 +62,7 @@ class Penalty:
         array of shape (n_members, 1)
         """
         do, xp = self.kernels.do, self.kernels.xp
+        total = total if self.n_rows is None else self.n_rows
         if self.l2 and not self.is_decoupled:
             self._add(self.weights, self.l2, total)
             self._note(self.kernels.row_squares(self.weights, self.sums), 0.5 * self.l2, total, self.value)
@@ -98,7 +101,7 @@ class Penalty:
     def after_step(self, total: Array | float, rate: Array | float) -> None:
         """Do what acts on the weights themselves, after a step at ``rate``."""
         if self.is_proximal:
-            self.kernels.run(self._shrink_at, total, rate)
+            self.kernels.run(self._shrink_at, total if self.n_rows is None else self.n_rows, rate)
 
     def _shrink_at(self, total: Array | float, rate: Array | float) -> None:
         self.shrink(rate * self.reach * self.l1 / total)

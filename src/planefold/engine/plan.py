@@ -44,6 +44,9 @@ class Plan:
         0 is the L2 penalty, 1 the L1 penalty.
     penalize_bias : bool
         Whether the penalty acts on the biases, too.
+    penalty_rows : float or None
+        What the penalty is divided by. None is the weight of each batch's rows, as in scikit-learn; with a number the
+        penalty is the same in every batch, short last ones included, as in Keras and torch.
     clip_norm : float or None
         Longest gradient of a member, penalty included; longer ones are shortened to it.
     rho : float
@@ -65,6 +68,7 @@ class Plan:
     alpha: float = 0.0001
     l1_ratio: float = 0.0
     penalize_bias: bool = False
+    penalty_rows: float | None = None
     clip_norm: float | None = None
     rho: float = 0.9
     batch_size: int = 200

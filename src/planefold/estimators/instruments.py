@@ -19,6 +19,7 @@ from planefold.networks.mlp import MLP
 
 if TYPE_CHECKING:
     from planefold.doctor import Diagnosis
+    from planefold.engine.gradients import ObjectiveFunction
     from planefold.estimators.advice import Retrial
 
 Array = npt.NDArray[Any]
@@ -297,6 +298,54 @@ class Instruments:
 
         model: Any = self
         return check_gradients(model, X, y, sample_weight, n_coordinates)
+
+    def objective_function(self, X: Any, y: Any, sample_weight: Any = None) -> ObjectiveFunction:
+        """Return what training lowers as a function of one vector: all weights and biases of the network.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`. All rows count.
+
+        Returns
+        -------
+        planefold.engine.gradients.ObjectiveFunction
+            Call it with an array or a tensor of the shape of its ``.theta``, the parameters as they are now;
+            ``.windows`` says where each tensor of ``net_.named_parameters()`` stands in it, and
+            ``.value_and_gradient(theta)`` gives the gradient by the backward pass that training uses.
+            :func:`planefold.calculus.gradient`, ``hessian`` and ``directional_derivative`` take it as a function.
+
+        Raises
+        ------
+        DataError
+            If the rows or targets cannot be used.
+        ParameterError
+            If a parameter has a value that it cannot have.
+
+        Notes
+        -----
+        As in :meth:`check_gradients`: in float64, with the penalties and all weights, batch normalisation by the
+        statistics of these rows, without dropout; of several members the sum. The model does not change.
+
+        Examples
+        --------
+        The Hessian of a trained network's loss. Its smallest eigenvalues say in which directions the loss is flat:
+
+        >>> from planefold import MLPRegressor
+        >>> from planefold.calculus import hessian
+        >>> X = np.linspace(-1, 1, 20)[:, None]
+        >>> small = {"hidden_layer_sizes": (2,), "activation": "tanh", "n_members": 1, "skip": None}
+        >>> model = MLPRegressor(**small, max_iter=5, random_state=0)
+        >>> loss = model.fit(X, X[:, 0] ** 2).objective_function(X, X[:, 0] ** 2)
+        >>> loss.names
+        ['coefs.0', 'coefs.1', 'intercepts.0', 'intercepts.1']
+        >>> hessian(loss, loss.theta).shape
+        (7, 7)
+        """
+        from planefold.estimators.checking import objective_function
+
+        model: Any = self
+        return objective_function(model, X, y, sample_weight)
 
     def find_learning_rate(
         self,

@@ -2,6 +2,7 @@
 
 from planefold.networks.affine import PiecewiseLinearNet
 from planefold.networks.affine_mlp import affine_form
+from planefold.networks.affine_weights import from_weights
 from planefold.networks.cnn import CNNSpec
 from planefold.networks.initialization import INITIALIZATIONS, Initialization
 from planefold.networks.mlp import MLP, MLPSpec
@@ -19,4 +20,5 @@ __all__ = [
     "PiecewiseLinearNet",
     "Spec",
     "affine_form",
+    "from_weights",
 ]

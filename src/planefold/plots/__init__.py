@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from planefold.plots.boards import panels, save
-    from planefold.plots.curves_and_bars import bars, lines, matrix
+    from planefold.plots.curves_and_bars import bars, lines
     from planefold.plots.diagrams import diagram
     from planefold.plots.geometry_1d import ice_curves, pieces_along
     from planefold.plots.geometry_2d import creases, decision_map, regions
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from planefold.plots.geometry_studies import nodes_against_layers
     from planefold.plots.geometry_surfaces import surface, surface_grid
     from planefold.plots.geometry_units import unit_grid
+    from planefold.plots.landscapes import landscape
     from planefold.plots.learning import curves
     from planefold.plots.learning_rates import rates
+    from planefold.plots.matrices import matrix
     from planefold.plots.outcomes import confusion, predictions
-    from planefold.plots.planes_of_two import landscape, points
+    from planefold.plots.points_and_borders import points
 
 __all__ = [
     "bars",
@@ -58,14 +60,14 @@ _HOMES = {
     "diagram": "diagrams",
     "explanation": "geometry_models",
     "ice_curves": "geometry_1d",
-    "landscape": "planes_of_two",
+    "landscape": "landscapes",
     "lines": "curves_and_bars",
     "local_models": "geometry_models",
-    "matrix": "curves_and_bars",
+    "matrix": "matrices",
     "nodes_against_layers": "geometry_studies",
     "panels": "boards",
     "pieces_along": "geometry_1d",
-    "points": "planes_of_two",
+    "points": "points_and_borders",
     "predictions": "outcomes",
     "rates": "learning_rates",
     "regions": "geometry_2d",

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from planefold.core.errors import DataError, show
-from planefold.plots.boards import LABEL, SMALL, large
-from planefold.plots.palette import UNITS
-from planefold.plots.style import BLUE, GREY, INK, axes_of, plain_log
+from planefold.core.errors import DataError, ParameterError, show
+from planefold.plots.boards import LABEL, LETTER, SINGLE, SMALL, large, legend, points_of, wrapped
+from planefold.plots.palette import CURVES, PATHS
+from planefold.plots.style import BLUE, GREY, INK, axes_of, plain_log, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_STROKES = ("-", "--", "-.", ":")  # curves differ without colour, too
+_STROKES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))  # curves differ without colour, too
+_SHAPES = ("o", "s", "^", "D")
 
 
 def lines(
@@ -27,9 +27,10 @@ def lines(
     y: str = "",
     title: str | None = None,
     log: str = "",
-    dots: bool = False,
+    dots: bool | Literal["only"] = False,
     zero: bool = False,
     marks: Mapping[str, float] | None = None,
+    like_paths: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw curves of plain numbers, each with its name.
@@ -38,48 +39,88 @@ def lines(
     ----------
     curves : mapping of name to y, or to (x, y)
         ``{"relu": (x, y)}``. A single array is drawn over 0, 1, 2, ... An empty name stays out of the legend, as
-        does one that begins with ``_``.
+        does one that begins with ``_``. nan is a gap.
     x, y : str
         What the axes show, with its unit.
     title : str, optional
     log : {"", "x", "y", "xy"}
         Which axes are logarithmic.
-    dots : bool
-        Whether each number gets a dot.
+    dots : bool or "only"
+        Whether each number gets a dot; ``"only"`` leaves out the lines between them.
     zero : bool
         Whether the zero lines are drawn.
     marks : mapping of name to x, optional
-        Upright lines with their names.
+        Upright lines, with their names above them.
+    like_paths : bool
+        Whether the curves have the colours and strokes of the paths of :func:`landscape`, for a picture beside them.
     ax : Axes, optional
         Where to draw; without it, a new figure.
 
     Returns
     -------
     Axes
+        Its legend lies where no curve is, or below.
 
     Raises
     ------
     DataError
-        If x and y of a curve differ in length.
+        If x and y of a curve are not two rows of the same length.
+    ParameterError
+        For another ``log`` or ``dots``.
     """
-    ax = axes_of(ax, size=(6.4, 4.2))
+    from matplotlib.ticker import MaxNLocator
+
+    if log not in ("", "x", "y", "xy", "yx"):
+        raise ParameterError(f"log={show(log)} is not known", hint='choose "x", "y" or "xy"')
+    if dots not in (True, False, "only"):
+        raise ParameterError(f"dots={show(dots)} is not known", hint='choose True, False or "only"')
+    found = [(name, *_curve(name, numbers)) for name, numbers in curves.items()]
+    ax = axes_of(ax, size=SINGLE)
     if zero:
-        ax.axhline(0, color=GREY, linewidth=0.8)
-        ax.axvline(0, color=GREY, linewidth=0.8)
-    for place, (name, numbers) in enumerate(curves.items()):
-        across, up = numbers if isinstance(numbers, tuple) else (np.arange(len(numbers)), numbers)
-        if np.shape(across) != np.shape(up):
-            raise DataError(f"curve {show(name)} has {np.size(across)} numbers for x and {np.size(up)} for y")
-        ax.plot(across, up, color=UNITS[place % len(UNITS)], linestyle=_STROKES[place % 4], linewidth=2.2,
-                marker="o" if dots else "", markersize=5, label=name or "_")  # fmt: skip
-    for (name, where), stroke in zip((marks or {}).items(), cycle([":", "-."])):
-        ax.axvline(where, color=INK, linestyle=stroke, linewidth=1.4, label=name)
+        ax.axhline(0, color=GREY, linewidth=0.9, zorder=1)
+        ax.axvline(0, color=GREY, linewidth=0.9, zorder=1)
+    colours, strokes = (PATHS, ("-", "--")) if like_paths else (CURVES, _STROKES)
+    for place, (name, across, up) in enumerate(found):
+        alone = dots == "only" or len(up) == 1  # one number has no line
+        stroke = "" if alone else strokes[place % len(strokes)]
+        ax.plot(across, up, color=colours[place % len(colours)], linestyle=stroke, linewidth=2.4,
+                marker=_SHAPES[place % 4] if dots or alone else "", markersize=6.5,
+                markeredgecolor="white", markeredgewidth=0.6, label=name or "_", zorder=2)  # fmt: skip
+    if found and all((across == np.round(across)).all() for _, across, _ in found):
+        ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))  # no epoch 2.5
     for axis in log:
         plain_log(ax, axis)
-    large(ax, x=x, y=y, title=title)
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(frameon=False, fontsize=SMALL)
+    for where in (marks or {}).values():
+        ax.axvline(where, color=GREY, linestyle=(0, (4, 2)), linewidth=1.4, zorder=1.5)
+    rows = _names_above(ax, marks or {})
+    large(ax, x=x, y=y, title=title, pad=6 + 1.3 * SMALL * rows)
+    legend(ax)
     return ax
+
+
+def _curve(name: str, numbers: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    pair = isinstance(numbers, tuple) and len(numbers) == 2
+    up = np.asarray(numbers[1] if pair else numbers, dtype=float)
+    across = np.asarray(numbers[0]) if pair else np.arange(up.size)
+    if up.ndim != 1 or across.shape != up.shape:
+        raise DataError(
+            f"curve {show(name)} has x of shape {across.shape} and y of shape {up.shape}",
+            hint="pass one row of numbers y, or a tuple (x, y) of two rows of the same length",
+        )
+    return across, up
+
+
+def _names_above(ax: Axes, marks: Mapping[str, float]) -> int:
+    """Write names over the axes, in as many rows as they need not to touch; returns how many."""
+    width, to_axes = points_of(ax)[0], ax.transData + ax.transAxes.inverted()
+    ends: list[float] = []  # how far each row is filled, in points
+    for name, where in sorted(marks.items(), key=lambda mark: mark[1]):
+        middle, half = width * float(to_axes.transform((where, 0))[0]), 0.5 * LETTER * SMALL * len(name)
+        row = next((row for row, end in enumerate(ends) if middle - half > end + 4), len(ends))
+        ends[row : row + 1] = [middle + half]
+        ax.annotate(name, (where, 1), (0, 3 + 1.3 * SMALL * row), xycoords=ax.get_xaxis_transform(), color=INK,
+                    textcoords="offset points", ha="center", fontsize=SMALL, annotation_clip=True)  # fmt: skip
+    return len(ends)
 
 
 def bars(
@@ -95,6 +136,7 @@ def bars(
     Parameters
     ----------
     heights : mapping of name to number
+        nan has no bar, and says so.
     y : str
         What the heights are, with their unit.
     title : str, optional
@@ -106,68 +148,31 @@ def bars(
     Returns
     -------
     Axes
-    """
-    ax = axes_of(ax, size=(6.4, 4.2))
-    values = np.array(list(heights.values()), dtype=float)
-    found = ax.bar(list(heights), values, color=BLUE, width=0.62)
-    ax.bar_label(found, [f"{value:,.{digits}g}".replace("-", "−") for value in values], fontsize=LABEL, padding=3)
-    ax.axhline(0, color=INK, linewidth=0.8)
-    ax.margins(y=0.14)
-    large(ax, y=y, title=title)
-    ax.tick_params(axis="x", length=0, labelsize=LABEL)
-    return ax
-
-
-def matrix(
-    values: npt.ArrayLike,
-    *,
-    rows: list[str] | None = None,
-    columns: list[str] | None = None,
-    title: str | None = None,
-    digits: int = 2,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw a table of numbers as coloured cells: orange below 0, blue above.
-
-    Parameters
-    ----------
-    values : array-like of shape (n_rows, n_columns)
-        nan is an empty cell.
-    rows, columns : list of str, optional
-        Their names.
-    title : str, optional
-    digits : int
-        Digits after the point.
-    ax : Axes, optional
-        Where to draw; without it, a new figure.
-
-    Returns
-    -------
-    Axes
 
     Raises
     ------
     DataError
-        If the table has another number of axes, or nothing in it.
+        If there is no number to draw.
     """
-    from planefold.plots.palette import value_shades
-
-    table = np.asarray(values, dtype=float)
-    if table.ndim != 2 or not table.size:
-        raise DataError(f"a table of shape {table.shape} has no rows and columns to draw")
-    n_rows, n_columns = table.shape
-    ax = axes_of(ax, size=(max(3.6, 0.85 * n_columns + 1.4), max(2.4, 0.42 * n_rows + 1.1)))
-    known = table[np.isfinite(table)]
-    shades, spread = value_shades(known)
-    ax.imshow(table, cmap=shades, norm=spread, aspect="auto")
-    for (i, j), value in np.ndenumerate(table):
-        if np.isfinite(value):
-            red, green, blue, _ = shades(spread(value))
-            ink = INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
-            ax.text(j, i, f"{value:,.{digits}f}".replace("-", "−"), ha="center", va="center", fontsize=SMALL, color=ink)
-    ax.set_xticks(range(n_columns), columns or [""] * n_columns)
-    ax.set_yticks(range(n_rows), rows or [""] * n_rows)
-    large(ax, title=title)
-    ax.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
-    ax.spines[:].set_visible(False)
+    values = np.array(list(heights.values()), dtype=float)
+    if not np.isfinite(values).any():
+        raise DataError(f"no bar can be drawn of {show(dict(heights))}")
+    ax = axes_of(ax, size=SINGLE)
+    known = np.where(np.isfinite(values), values, 0.0)
+    found = ax.bar(range(len(values)), known, color=BLUE, width=0.62)
+    ax.bar_label(found, [written(value, digits) for value in values], fontsize=LABEL, padding=3)
+    ax.axhline(0, color=INK, linewidth=0.8)
+    ax.margins(y=0.14)
+    low, high = ax.get_ylim()
+    if high <= 0:
+        ax.set_ylim(top=high - 0.12 * low)  # room for what is written above a bar of 0
+    large(ax, y=y, title=title)
+    room = 0.82 * points_of(ax)[0] / len(values)
+    names = [wrapped(str(name), room, SMALL) for name in heights]
+    slanted = max(len(line) for name in names for line in name.split("\n")) * LETTER * SMALL > 1.25 * room
+    ax.set_xticks(range(len(values)), list(map(str, heights)) if slanted else names)
+    ax.tick_params(axis="x", length=0)
+    if slanted:
+        for text in ax.get_xticklabels():
+            text.set(rotation=35, ha="right", rotation_mode="anchor")
     return ax

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planefold.networks.affine import Floats
-from planefold.plots.style import BLUE, GREY, ORANGE
+from planefold.plots.style import BLUE, GREY, INK, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize
@@ -20,6 +20,10 @@ UNITS = (
     BLUE, ORANGE, "#009E73", "#B0508A", "#B87900", "#2E93CC", "#7A4E12", "#5B5B5B", "#332288", "#8A8A1F", "#882255",
     "#2A9D9D",
 )  # fmt: skip
+
+# Curves on white and paths on pale blue: neighbours differ in lightness by 20 of 100, and so on a grey print, too.
+CURVES = ("#00508C", "#E07B00", "#6A2C70", "#009E73", "#333333", "#3A9BD9")
+PATHS = ("#D55E00", "#3B1C5A", "#B87900", "#00604A", "#CC5F9D", INK)
 
 
 def tint(colour: str, share: float = 0.3) -> tuple[float, ...]:

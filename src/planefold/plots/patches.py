@@ -1,4 +1,4 @@
-"""What top views are made of: segments, polygons, exact shading, badges and a frame."""
+"""What top views are made of: segments, arrows, polygons, exact shading, badges and a frame."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ def draw_segments(
     drawn = LineCollection(list(segments), colors=[colour], linewidths=width, linestyles=style, zorder=zorder)
     drawn.set(label=label, capstyle="round")
     ax.add_collection(drawn)
+
+
+def draw_arrow(ax: Axes, start: Floats, tip: Floats, colour: str) -> None:
+    """Draw an arrow whose tip is exactly there."""
+    if np.array_equal(start, tip):
+        ax.plot(*start, "o", color=colour, markersize=7, zorder=6)
+        return
+    head = {"arrowstyle": "-|>", "color": colour, "lw": 2.6, "mutation_scale": 19, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", tuple(tip), tuple(start), arrowprops=head, zorder=6, annotation_clip=False)
+    ax.plot(*np.stack([start, tip]).T, alpha=0)  # so that a legend finds no free place here
 
 
 def draw_polygons(ax: Axes, corners: list[Floats], colours: npt.ArrayLike) -> PolyCollection:

@@ -104,9 +104,9 @@ def test_one_and_two_units_do_not_reach_it(n, most):
 
 
 def test_borders_say_what_is_proved():
-    assert [bounds((2, n, 1)).borders.attained for n in range(1, 7)] == [1, 3, 6, 10, 14, None]
+    assert [bounds((2, n, 1)).borders.attained for n in range(1, 7)] == [1, 3, 6, 11, 16, None]
     assert [bounds((2, n, 1)).borders.upper for n in range(1, 7)] == [1, 3, 6, 11, 16, 22]
-    assert "conjecture" in bounds((2, 4, 1)).borders.note
+    assert "not known" in bounds((2, 6, 1)).borders.note
     assert bounds((1, 2, 2, 1)).borders.upper == 10
     assert bounds((2, 2, 2, 1)).borders.upper == 11
     assert bounds((3, 2, 1)).borders is None

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from planefold.core.errors import (
-    MissingExtraError,
     ModelFileError,
     NotPiecewiseLinearError,
     ParameterError,
     PlanefoldError,
     show,
 )
+from planefold.core.extras import import_keras
 from planefold.networks.affine import PiecewiseLinearNet
 from planefold.networks.affine_builder import Value
 from planefold.networks.affine_layers import LayerBuilder
@@ -172,12 +172,7 @@ def read_keras_file(path: Path, input_shape: Sequence[int] | None = None) -> Pie
         If the file is damaged, or names anything but Keras's own layers.
     """
     _look_through(path)
-    try:
-        import keras
-    except ImportError:
-        raise MissingExtraError(
-            "reading .keras files needs the package keras, which is not installed", hint="pip install keras"
-        ) from None
+    keras = import_keras("reading .keras files")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
