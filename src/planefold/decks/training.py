@@ -92,7 +92,7 @@ class AsOnSlides(BaseMLP):
 
     def _plan(self, rows: Rows, max_iter: int | None) -> Plan:
         """Turn the slides' penalties into ours: ``alpha ((1 - r) / 2 sum(w^2) + r sum(|w|)) / rows``."""
-        plan = super()._plan(rows, max_iter)
+        plan: Plan = super()._plan(rows, max_iter)
         l1, l2 = self.otherwise.l1, 2 * self.otherwise.l2
         # Several labels: our loss is their sum, Keras's and torch's their mean. The penalty keeps its share in it.
         n_losses = rows.y.shape[-1] if self._objective.name == "binary_log_loss" else 1

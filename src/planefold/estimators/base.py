@@ -30,7 +30,7 @@ from planefold.estimators.inputs import (
     read_weights,
     take_target,
 )
-from planefold.estimators.instruments import Instruments
+from planefold.estimators.mlp_instruments import MLPInstruments
 from planefold.estimators.parameters import check_parameters, dropout_rates, hidden_layers, refuse_too_large
 from planefold.estimators.training import Array, BaseNetwork
 from planefold.networks.forward import mean_outputs
@@ -38,7 +38,7 @@ from planefold.networks.initialization import Initialization
 from planefold.networks.mlp import MLP, MLPSpec
 
 
-class BaseMLP(Instruments, BaseNetwork):
+class BaseMLP(MLPInstruments, BaseNetwork):
     """Base of the MLP estimators; see :class:`MLPClassifier` for the parameters."""
 
     _losses: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class BaseMLP(Instruments, BaseNetwork):
         return take_target(X, y, getattr(self, "encoder_", None))
 
     def _inputs_in_words(self) -> str:
-        return f"{self.net_.spec.n_features}, from {self.n_features_in_} columns"
+        return f"{self.net_.spec.n_features} inputs"
 
     def _is_plain(self) -> bool:
         return self.encoder_ is None

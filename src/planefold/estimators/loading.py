@@ -336,13 +336,13 @@ def _read_encoder(written: Any, fitted: TableEncoder) -> TableEncoder:
 
 
 def _card(model: Any) -> str:
-    run = model.run_
+    run, columns = model.run_, getattr(model, "n_features_in_", None)
     lines = [
         f"# {type(model).__name__}",
         "",
         f"Written by planefold {planefold.__version__}.",
         "",
-        f"- inputs: {model._inputs_in_words()}",
+        f"- {model._inputs_in_words()}{f', from {columns} columns' if columns else ''}",
         f"- parameters: {model.net_.spec.n_parameters:,}",
         f"- learned from {run.n_train} rows a member, {run.n_val} held out",
         f"- {run.n_epochs} epochs, stopped because: {run.stopped_because}",
