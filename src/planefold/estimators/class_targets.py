@@ -55,7 +55,7 @@ class ClassTargets(BaseNetwork):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the share of rows whose label is predicted (with several labels a row: all of them).
 
         Parameters

@@ -116,6 +116,46 @@ class BaseImages(Instruments, BaseNetwork):
     color: str
     augment: Any
 
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        groups: Any = None,
+    ) -> Any:
+        """Learn from pictures and what they show. When it fails, the model stays as it was.
+
+        Parameters
+        ----------
+        X : path of a folder, table of paths, list of paths, or array of shape (n_pictures, height, width[, n_channels])
+            See :func:`planefold.data.images.read_pictures`.
+        y : array-like of shape (n_pictures,), optional
+            What each shows. Without it, the name of the folder that it lies in.
+        sample_weight : array-like of shape (n_pictures,), optional
+            Not negative.
+        validation_data : (X, y), or X alone where folders say what it shows, optional
+            Pictures to judge by, instead of some that are held out from X.
+        groups : array-like of shape (n_pictures,), str or function, optional
+            Pictures of one group (a patient, a place) are held out together. A text is a regular expression that finds
+            the group in the file's name, such as ``r"patient(\d+)"``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            If pictures or targets cannot be used, saying which and why.
+        ParameterError
+            If a parameter has a value that it cannot have.
+        TrainingError
+            If the training went out of all bounds.
+        """
+        return super().fit(X, y, sample_weight, validation_data=validation_data, groups=groups)
+
     def _check(self) -> None:
         check_some(self.get_params(deep=False))
 

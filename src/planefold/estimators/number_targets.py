@@ -39,7 +39,7 @@ class NumberTargets(BaseNetwork):
         """
         return self._decode(self._predictions(X))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the coefficient of determination R^2 (of several outputs their mean).
 
         Parameters
