@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from planefold.data import TableEncoder, load_example, read_table
     from planefold.doctor import diagnose
     from planefold.engine.schedules import Schedule
-    from planefold.estimators import SKLEARN_DEFAULTS, MLPClassifier, MLPRegressor, judge, load, report
+    from planefold.estimators import (
+        SKLEARN_DEFAULTS,
+        ImageClassifier,
+        ImageRegressor,
+        MLPClassifier,
+        MLPRegressor,
+        SoundClassifier,
+        judge,
+        load,
+        report,
+    )
     from planefold.networks import Initialization
 
 __version__ = "0.1.0"
@@ -23,6 +33,9 @@ __version__ = "0.1.0"
 _HOME = {
     "MLPClassifier": "planefold.estimators",
     "MLPRegressor": "planefold.estimators",
+    "ImageClassifier": "planefold.estimators",
+    "ImageRegressor": "planefold.estimators",
+    "SoundClassifier": "planefold.estimators",
     "SKLEARN_DEFAULTS": "planefold.estimators",
     "judge": "planefold.estimators",
     "load": "planefold.estimators",
@@ -47,11 +60,14 @@ _HOME = {
 
 __all__ = [
     "SKLEARN_DEFAULTS",
+    "ImageClassifier",
+    "ImageRegressor",
     "Initialization",
     "MLPClassifier",
     "MLPRegressor",
     "PlanefoldError",
     "Schedule",
+    "SoundClassifier",
     "TableEncoder",
     "__version__",
     "calculus",

@@ -42,7 +42,7 @@ def test_no_command_at_all_shows_what_there_is(cli: Any) -> None:
             ["trian", "x.csv"],
             [
                 'error: "trian" is no command',
-                "  commands: train, predict, report, doctor, read, inspect, examples, lesson",
+                "  commands: train, predict, report, doctor, read, inspect, prepare, examples, lesson",
                 "  hint: did you mean planefold train?",
             ],
         ),
@@ -50,7 +50,7 @@ def test_no_command_at_all_shows_what_there_is(cli: Any) -> None:
             ["qwertz"],
             [
                 'error: "qwertz" is no command',
-                "  commands: train, predict, report, doctor, read, inspect, examples, lesson",
+                "  commands: train, predict, report, doctor, read, inspect, prepare, examples, lesson",
                 "  hint: planefold --help says what each does",
             ],
         ),

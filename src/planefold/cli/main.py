@@ -31,6 +31,7 @@ COMMANDS = {
     "doctor": ("planefold.cli.doctor", "doctor"),
     "read": ("planefold.cli.read", "read"),
     "inspect": ("planefold.cli.inspect", "inspect"),
+    "prepare": ("planefold.cli.prepare", "prepare"),
     "examples": ("planefold.cli.examples", "examples"),
     "lesson": ("planefold.cli.lesson", "lesson"),
 }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from planefold.doctor.scan import Scan
     from planefold.doctor.scoring import Scores
     from planefold.estimators.base import BaseMLP
+    from planefold.estimators.examining_pictures import PictureRows
 
 Array = npt.NDArray[Any]
 HELD_OUT = 0.2  # share of the rows that the reference is judged by, where the model's own split is not known
@@ -44,7 +45,7 @@ def case_of(
     schema = model.encoder_.schema_ if isinstance(model.encoder_, TableEncoder) else None
     parts: dict[str, Any] = {}
     if X is not None:
-        rows = _Rows(model, X, y, validation_data, groups, time)
+        rows = _rows_of(model, X, y, validation_data, groups, time)
         parts["scan"] = rows.scan()
         parts["reference"] = rows.reference() if reference else None
         if validation_data is not None:
@@ -55,6 +56,14 @@ def case_of(
             hint="diagnose(X, y, validation_data=(X_val, y_val))",
         )
     return Case(run=run, curves=Curves.of_run(run), settings=run.settings, schema=schema, **parts)
+
+
+def _rows_of(model: Any, X: Any, y: Any, validation_data: Any, groups: Any, time: Any) -> _Rows | PictureRows:
+    if not hasattr(model, "_read_pictures"):
+        return _Rows(model, X, y, validation_data, groups, time)
+    from planefold.estimators.examining_pictures import PictureRows
+
+    return PictureRows(model, X, y, validation_data, groups, time, HELD_OUT)
 
 
 class _Rows:

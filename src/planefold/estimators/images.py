@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from planefold.core.errors import DataError, ParameterError, show
 from planefold.data.augmentation import augmentation_of
-from planefold.data.images import Pictures, PictureStore, read_pictures
+from planefold.data.images import PictureStore, read_pictures
 from planefold.data.images.groups import groups_of
 from planefold.engine.run import Epoch
 from planefold.engine.schedules import Schedule
@@ -125,7 +125,7 @@ class BaseImages(Instruments, BaseNetwork):
         validation_data: Any = None,
         groups: Any = None,
     ) -> Any:
-        """Learn from pictures and what they show. When it fails, the model stays as it was.
+        r"""Learn from pictures and what they show. When it fails, the model stays as it was.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class BaseImages(Instruments, BaseNetwork):
 
     # ----------------------------------------------------------------------------------------- read
 
-    def _read_pictures(self, X: Any, *, fresh: bool = False) -> Pictures:
+    def _read_pictures(self, X: Any, *, fresh: bool = False) -> Any:
         if fresh:
             pictures = read_pictures(X, size=self.size, color=self.color)
             self.skipped_ = pictures.skipped
@@ -172,13 +172,13 @@ class BaseImages(Instruments, BaseNetwork):
 
     def _pair(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Take the labels from the folders where none are given."""
-        pictures = X if isinstance(X, Pictures) and hasattr(self, "size_") else self._read_pictures(X)
+        pictures = self._read_pictures(X)
         return pictures, self._labels(pictures, y)
 
     def _inputs_in_words(self) -> str:
         return f"{'grey' if self.color_ == 'grey' else 'colour'} pictures of {self.size_[0]} x {self.size_[1]} pixels"
 
-    def _labels(self, pictures: Pictures, y: Any) -> Any:
+    def _labels(self, pictures: Any, y: Any) -> Any:
         if y is not None:
             return y
         if pictures.labels is None:
@@ -209,7 +209,7 @@ class BaseImages(Instruments, BaseNetwork):
 
     def _prepare(
         self,
-        rows: Pictures,
+        rows: Any,
         y: Array,
         weights: Array | None,
         *,
@@ -219,12 +219,16 @@ class BaseImages(Instruments, BaseNetwork):
     ) -> Rows:
         if fit:
             self._learn_brightness(rows)
-        found = self._rows(PictureStore(rows.pixels, self.mean_, self.scale_), y, weights, dtype)
+        found = self._rows(self._store(rows), y, weights, dtype)
         if not fit:
             return found
         return Rows(X=found.X, y=found.y, weights=found.weights, augment=augmentation_of(self._changes()))
 
-    def _learn_brightness(self, pictures: Pictures) -> None:
+    def _store(self, rows: Any) -> Any:
+        """Return rows as the network takes them."""
+        return PictureStore(rows.pixels, self.mean_, self.scale_)
+
+    def _learn_brightness(self, pictures: Any) -> None:
         """Find mean and deviation of each channel."""
         some = pictures.pixels[np.linspace(0, len(pictures) - 1, min(len(pictures), N_FOR_SCALE)).astype(int)]
         values = some.reshape(-1, some.shape[-1])
@@ -276,12 +280,12 @@ class BaseImages(Instruments, BaseNetwork):
     def decision_outputs(self, X: Any) -> Array:
         """Outputs of the network before the link (logits, or scaled values), (n_pictures, n_outputs)."""
         check_is_fitted(self, "net_")
-        pictures = X if isinstance(X, Pictures) else self._read_pictures(X)
-        store = PictureStore(pictures.pixels, self.mean_, self.scale_)
-        outputs = np.empty((len(pictures), self.net_.spec.n_outputs), np.float32)
+        rows = self._read_pictures(X)
+        store = self._store(rows)
+        outputs = np.empty((len(rows), self.net_.spec.n_outputs), np.float32)
         with torch.inference_mode():
-            for start in range(0, len(pictures), 512):
-                some = slice(start, min(start + 512, len(pictures)))
+            for start in range(0, len(rows), 512):
+                some = slice(start, min(start + 512, len(rows)))
                 outputs[some] = self.net_(store.take_rows(some))[0].numpy()
         return outputs
 

@@ -23,13 +23,14 @@ from planefold.estimators.images import BaseImages, ImageClassifier, ImageRegres
 from planefold.estimators.loading_images import parts_of_images, read_images
 from planefold.estimators.mlp import MLPClassifier, MLPRegressor
 from planefold.estimators.parameters import MAX_LAYERS, MAX_PARAMETERS, dropout_rates
+from planefold.estimators.sounds import SoundClassifier
 from planefold.estimators.training import BaseNetwork
 from planefold.networks.initialization import Initialization
 from planefold.networks.mlp import MLP, MLPSpec
 from planefold.saving import Fold, finite_json, read_fold, write_fold
 
 ESTIMATORS: dict[str, type[BaseNetwork]] = {
-    cls.__name__: cls for cls in (MLPClassifier, MLPRegressor, ImageClassifier, ImageRegressor)
+    cls.__name__: cls for cls in (MLPClassifier, MLPRegressor, ImageClassifier, ImageRegressor, SoundClassifier)
 }
 
 

@@ -8,12 +8,15 @@ import numpy as np
 import torch
 
 from planefold.core.errors import ModelFileError, show
+from planefold.data.sounds import SoundFeatures
 from planefold.estimators.parameters import MAX_PARAMETERS
+from planefold.estimators.sounds import SoundClassifier
 from planefold.networks.cnn import CNNSpec
 from planefold.networks.network import ModuleNet
 from planefold.saving import Fold
 
 Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+MAX_SECONDS = 86_400
 MAX_SIDE = 10_000  # pixels: more than any file that is right
 
 
@@ -27,14 +30,16 @@ def parts_of_images(model: Any) -> Parts:
         "mean": model.mean_.astype(float).tolist(),
         "scale": model.scale_.astype(float).tolist(),
     }
+    if isinstance(model, SoundClassifier):
+        prep |= {"kind": "sounds", "seconds": model.seconds_, "features": model.features_.to_json()}
     return {"kind": "cnn", **described}, prep, {}
 
 
 def read_images(model: Any, fold: Fold) -> None:
     """Read the preparation and the network of a model of pictures."""
-    prep = fold.prep
-    if prep.get("kind") != "pictures" or prep.get("color") not in ("grey", "rgb"):
-        raise ModelFileError(f"the file says {show(prep.get('kind'))} where it should say how pictures are prepared")
+    prep, kind = fold.prep, "sounds" if isinstance(model, SoundClassifier) else "pictures"
+    if prep.get("kind") != kind or prep.get("color") not in ("grey", "rgb"):
+        raise ModelFileError(f"the file says {show(prep.get('kind'))} where it should say how {kind} are prepared")
     height, width = (int(side) for side in prep["size"])
     n_channels = 1 if prep["color"] == "grey" else 3
     mean, scale = (np.asarray(prep[name], dtype=np.float32) for name in ("mean", "scale"))
@@ -53,6 +58,10 @@ def read_images(model: Any, fold: Fold) -> None:
         scale,
         (),
     )
+    if kind == "sounds":
+        model.seconds_, model.features_ = float(prep["seconds"]), SoundFeatures.from_json(prep["features"])
+        if not 0 < model.seconds_ <= MAX_SECONDS:
+            raise ModelFileError(f"the file says that sounds are {show(model.seconds_)} seconds long")
     model.net_ = _net(fold.manifest["network"], fold.weights, (n_channels, height, width))
 
 

@@ -20,6 +20,8 @@ from planefold.doctor import Diagnosis
 from planefold.engine.devices import find_device
 from planefold.estimators.advice import Retrial
 from planefold.estimators.base import BaseMLP
+from planefold.estimators.class_targets import ClassTargets
+from planefold.estimators.images import BaseImages
 from planefold.estimators.inputs import is_sparse, n_rows_of, pick, take_target
 from planefold.estimators.loading import versions
 from planefold.estimators.mlp import MLPClassifier, MLPRegressor
@@ -31,26 +33,27 @@ MAX_CATEGORIES_SHOWN = 6
 UNTOLD = ("random_state", "verbose", "warm_start", "callbacks", "device", "dtype", "preprocess")
 
 
-def task_of(model: BaseMLP) -> str:
+def task_of(model: Any) -> str:
     """Name what a fitted model predicts, in one of ``planefold.reports.TASKS``."""
     target = model._target
-    if isinstance(model, MLPClassifier):
+    if isinstance(model, ClassTargets):
         if target.multilabel:
             return "multilabel"
         return "binary" if len(target.classes) <= 2 else "multiclass"
     return "regression" if model.n_outputs_ == 1 else "multioutput"
 
 
-def judge(model: BaseMLP, X: Any, y: Any, *, train: tuple[Any, Any] | None = None, rows: Any = None) -> Evaluation:
+def judge(model: Any, X: Any, y: Any = None, *, train: Any = None, rows: Any = None) -> Evaluation:
     """Judge a fitted model on rows it has not seen.
 
     Parameters
     ----------
-    model : MLPClassifier or MLPRegressor
+    model : MLPClassifier, MLPRegressor, ImageClassifier, ImageRegressor or SoundClassifier
     X, y
-        The rows and their targets, as in ``fit``.
+        The rows and their targets, as in ``fit``. Of pictures and sounds in folders the folders' names are the targets.
     train : (X, y), optional
-        The rows that the model learned from: a trivial rule and gradient boosting learn from the same ones.
+        The rows that the model learned from: a trivial rule and gradient boosting learn from the same ones; of pictures
+        a linear model and the nearest neighbour on small pixels, and X alone may say what they show.
     rows : sequence of int, optional
         The number of each row in its file, for the list of the worst ones.
 
@@ -62,6 +65,11 @@ def judge(model: BaseMLP, X: Any, y: Any, *, train: tuple[Any, Any] | None = Non
     -----
     Costs one prediction of the rows and, with ``train``, one gradient boosting on the model's own inputs.
     """
+    if isinstance(model, BaseImages):
+        from planefold.estimators.picture_reporting import judge_pictures
+
+        return judge_pictures(model, X, y, train=train, rows=rows)
+    _refuse_missing(y)
     X, y = take_target(X, y, model.encoder_)
     truth = comparable(model, read_target(y))
     task = task_of(model)
@@ -69,7 +77,7 @@ def judge(model: BaseMLP, X: Any, y: Any, *, train: tuple[Any, Any] | None = Non
     proba = model.predict_proba(X) if isinstance(model, MLPClassifier) else None
     baselines = {}
     if train is not None:
-        X_train, y_train = take_target(*train, model.encoder_)
+        X_train, y_train = take_target(train[0], train[1], model.encoder_)
         inputs = [np.asarray(_dense(model._encode(model._read(part, reset=False)))) for part in (X_train, X)]
         baselines = fit_baselines(
             task=task, X_train=inputs[0], y_train=comparable(model, read_target(y_train)), X_test=inputs[1],
@@ -82,12 +90,12 @@ def judge(model: BaseMLP, X: Any, y: Any, *, train: tuple[Any, Any] | None = Non
 
 
 def report(
-    model: BaseMLP,
+    model: Any,
     path: str | Path,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
-    train: tuple[Any, Any] | None = None,
+    train: Any = None,
     rows: Any = None,
     title: str | None = None,
     how_split: str = "as given",
@@ -100,7 +108,7 @@ def report(
 
     Parameters
     ----------
-    model : MLPClassifier or MLPRegressor
+    model : MLPClassifier, MLPRegressor, ImageClassifier, ImageRegressor or SoundClassifier
     path : str or Path
         Where the page goes.
     X, y, train, rows
@@ -121,13 +129,21 @@ def report(
     planefold.reports.ReportData
         Everything that the page says.
     """
+    if isinstance(model, BaseImages):
+        from planefold.estimators.picture_reporting import report_pictures
+
+        return report_pictures(
+            model, path, X, y, train=train, rows=rows, title=title, how_split=how_split, reproduce=reproduce,
+            model_path=model_path, diagnosis=diagnosis, retrial=retrial,
+        )  # fmt: skip
+    _refuse_missing(y)
     X, y = take_target(X, y, model.encoder_)
     target = getattr(model, "target_name_", None) or "target"
     schema = model.encoder_.schema_ if isinstance(model.encoder_, TableEncoder) else None
     parameters = {k: str(v) for k, v in model.get_params(deep=False).items() if k not in UNTOLD}
     if isinstance(model, MLPClassifier) and task_of(model) == "binary":
         parameters["threshold_"] = f"{model.threshold_:.4g}"
-    described = model._read(X if train is None else take_target(*train, model.encoder_)[0])
+    described = model._read(X if train is None else take_target(train[0], train[1], model.encoder_)[0])
     hashes = {}
     if model_path is not None:
         hashes[Path(model_path).name] = hashlib.sha256(Path(model_path).read_bytes()).hexdigest()
@@ -166,6 +182,11 @@ def report(
     return data
 
 
+def _refuse_missing(y: Any) -> None:
+    if y is None:
+        raise ParameterError("the targets of the rows are needed, too", hint="give y, or the name of its column")
+
+
 def diagnosed(model: BaseMLP, X: Any, y: Any, train: tuple[Any, Any] | None, *, groups: Any = None) -> Diagnosis:
     """Ask the doctor, with all the rows there are: those in ``train`` were learned from, X and y were not."""
     if train is None:
@@ -194,13 +215,13 @@ def _read(model: BaseMLP, X: Any, y: Any, evaluation: Evaluation, rows: Any) -> 
     return read | {"n_judged": evaluation.n_rows}
 
 
-def comparable(model: BaseMLP, y: Any) -> Any:
+def comparable(model: Any, y: Any) -> Any:
     """Bring targets to the type of the model's own, where another file has them in a different one.
 
     A column of 0 and 1 is read as whole numbers, as decimals where one is written 1.0, and as texts where one
     says "unknown": the 1 among them is the model's class 1 all the same.
     """
-    if not isinstance(model, MLPClassifier):
+    if not isinstance(model, ClassTargets):
         return to_numbers(y)
     if model._target.multilabel or y.dtype.kind == model.classes_.dtype.kind:
         return y

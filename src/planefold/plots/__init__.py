@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from planefold.plots.boards import panels, save
     from planefold.plots.curves_and_bars import bars, lines
     from planefold.plots.diagrams import diagram
+    from planefold.plots.galleries import feature_maps, filters, local_picture, picture_path, pictures
     from planefold.plots.geometry_1d import ice_curves, pieces_along
     from planefold.plots.geometry_2d import creases, decision_map, regions
     from planefold.plots.geometry_models import explanation, local_models
@@ -33,13 +34,18 @@ __all__ = [
     "decision_map",
     "diagram",
     "explanation",
+    "feature_maps",
+    "filters",
     "ice_curves",
     "landscape",
     "lines",
     "local_models",
+    "local_picture",
     "matrix",
     "nodes_against_layers",
     "panels",
+    "picture_path",
+    "pictures",
     "pieces_along",
     "points",
     "predictions",
@@ -59,13 +65,18 @@ _HOMES = {
     "decision_map": "geometry_2d",
     "diagram": "diagrams",
     "explanation": "geometry_models",
+    "feature_maps": "galleries",
+    "filters": "galleries",
     "ice_curves": "geometry_1d",
     "landscape": "landscapes",
     "lines": "curves_and_bars",
     "local_models": "geometry_models",
+    "local_picture": "galleries",
     "matrix": "matrices",
     "nodes_against_layers": "geometry_studies",
     "panels": "boards",
+    "picture_path": "galleries",
+    "pictures": "galleries",
     "pieces_along": "geometry_1d",
     "points": "points_and_borders",
     "predictions": "outcomes",

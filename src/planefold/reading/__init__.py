@@ -12,6 +12,8 @@ from planefold.reading.capacity import Bounds, bounds
 from planefold.reading.certificate import Certificate
 from planefold.reading.imports.nnet_files import read_nnet
 from planefold.reading.models import from_model
+from planefold.reading.picture_paths import Border, PicturePath, between
+from planefold.reading.pictures import LocalPicture, local_picture
 from planefold.reading.plain import as_data
 from planefold.reading.segments.attributions import Attributions, ice, integrated_gradients, partial_dependence
 from planefold.reading.segments.curves import Curve, Curves
@@ -33,6 +35,7 @@ from planefold.reading.tables.records import LocalModel, Reading
 
 __all__ = [
     "Attributions",
+    "Border",
     "Boundary",
     "Bounds",
     "Certificate",
@@ -48,7 +51,9 @@ __all__ = [
     "LineCounts",
     "Lines",
     "LocalModel",
+    "LocalPicture",
     "MergedPlanes",
+    "PicturePath",
     "PiecewiseLinearNet",
     "Planes",
     "Reading",
@@ -61,6 +66,7 @@ __all__ = [
     "Units",
     "WindowCount",
     "as_data",
+    "between",
     "boundary",
     "bounds",
     "class_regions",
@@ -78,6 +84,7 @@ __all__ = [
     "line",
     "lines",
     "local_models",
+    "local_picture",
     "partial_dependence",
     "planes",
     "random_net",

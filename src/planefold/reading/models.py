@@ -13,7 +13,7 @@ from planefold.core.errors import MissingFileError, ParameterError, did_you_mean
 from planefold.networks.affine import PiecewiseLinearNet
 
 READABLE = (
-    "planefold's MLPClassifier, MLPRegressor and networks; scikit-learn's MLPClassifier and MLPRegressor, in a "
+    "planefold's estimators of tables and pictures, and networks; scikit-learn's MLPClassifier and MLPRegressor, in a "
     "Pipeline too; torch modules; Keras models; files .onnx, .nnet and .keras"
 )
 
@@ -92,12 +92,15 @@ def from_model(model: Any, *, input_shape: Sequence[int] | None = None) -> Piece
 def _from_ours(model: Any) -> PiecewiseLinearNet:
     from planefold.networks.affine_mlp import affine_form
     from planefold.networks.mlp import MLP
+    from planefold.reading.pictures import is_picture_model, picture_net
     from planefold.reading.tables.columns import estimator_net, is_estimator
 
     if isinstance(model, MLP):
         return affine_form(model)
     if is_estimator(model):
         return estimator_net(model)
+    if is_picture_model(model):
+        return picture_net(model)
     if hasattr(model, "fit"):
         _fitted(model, "net_")
     raise ParameterError(f"a {type(model).__name__} cannot be read", details=f"what can be read: {READABLE}")

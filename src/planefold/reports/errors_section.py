@@ -21,23 +21,25 @@ _HOW_WRONG = {
 }
 
 
-def errors_section(found: Evaluation | None) -> str:
-    """Return the section, or nothing where the model was not judged."""
+def errors_section(found: Evaluation | None, *, noun: str = "row") -> str:
+    """Return the section, or nothing where the model was not judged; ``noun`` says what one row is."""
     if found is None:
         return ""
     body = _residuals(found.residuals)
     single = found.residuals[0] if len(found.residuals) == 1 else None
     parts = [_confusion(found.confusion) if found.confusion else "", _calibration(found)]
-    parts += [_scores(found.per_class), _worst(found.worst_rows, found.task)]
+    parts += [_scores(found.per_class, noun)]
+    # Pictures are shown themselves.
+    parts += [_worst(found.worst_rows, found.task)] if noun == "row" else []
     parts += [f"<div><h3>Its errors in numbers</h3>{_error_table(single)}</div>"] if single else []
     body += f'<div class="pair">{"".join(parts)}</div>' if any(parts) else ""
     if not found.worst_rows:
-        body += '<p class="none">No row was wrong.</p>'
-    return section("errors", "Where it errs", body, lede=_lede(found))
+        body += f'<p class="none">No {noun} was wrong.</p>'
+    return section("errors", "Where it errs", body, lede=_lede(found, noun))
 
 
-def _lede(found: Evaluation) -> str:
-    rows = f"{data(found.n_rows, f'{found.n_rows:,}')} test rows"
+def _lede(found: Evaluation, noun: str) -> str:
+    rows = f"{data(found.n_rows, f'{found.n_rows:,}')} test {noun}s"
     if found.confusion:
         n_wrong = found.confusion.n_wrong
         return f"Of {rows}, {data(n_wrong, f'{n_wrong:,}')} were put in the wrong class."
@@ -109,7 +111,7 @@ def _error_table(one: Residuals) -> str:
     return plain_table("Errors in numbers", ("Predicted minus true", "Value"), rows, numbers=(1,))
 
 
-def _scores(found: Sequence[ClassScore]) -> str:
+def _scores(found: Sequence[ClassScore], noun: str) -> str:
     if not found:
         return ""
     rows = [
@@ -123,7 +125,7 @@ def _scores(found: Sequence[ClassScore]) -> str:
         ]
         for score in found[:_MOST_SCORES]
     ]
-    head = ("Class", "Rows", "Right when said", "Found", "F1")
+    head = ("Class", f"{noun.capitalize()}s", "Right when said", "Found", "F1")
     left = len(found) - _MOST_SCORES
     cut = f'<p class="cut">{left:,} more classes are not shown.</p>' if left > 0 else ""
     table = plain_table("Scores of each class", head, rows, numbers=(1, 2, 3, 4))

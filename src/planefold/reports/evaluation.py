@@ -107,6 +107,7 @@ def evaluate(
     baselines: Mapping[str, Prediction] | None = None,
     row_numbers: Sequence[int] | None = None,
     random_state: int = 0,
+    noun: str = "row",
 ) -> Evaluation:
     """Judge predictions against the truth, and against baselines on the same rows.
 
@@ -127,6 +128,8 @@ def evaluate(
         The name of each row in the user's table, for the list of worst rows; else 0, 1, 2, ...
     random_state : int, default=0
         Seed of the 500 bootstrap resamples and of the points that a scatter keeps.
+    noun : str, default="row"
+        What one of them is, in the sentences: "picture", say.
 
     Returns
     -------
@@ -186,8 +189,8 @@ def evaluate(
         baselines=theirs,
         differences=differences,
         grade=grade,
-        verdict=verdict.sentence(grade, ours[headline], theirs, case.n_rows),
-        reasons=verdict.reasons(ours[headline], theirs, differences, case.n_rows, task=task, **parts),
+        verdict=verdict.sentence(grade, ours[headline], theirs, case.n_rows, noun),
+        reasons=verdict.reasons(ours[headline], theirs, differences, case.n_rows, task=task, noun=noun, **parts),
         **parts,
     )
 

@@ -15,6 +15,7 @@ from planefold.reports.errors_section import errors_section
 from planefold.reports.evaluation import Evaluation
 from planefold.reports.markup import data, facts, plain_table, section
 from planefold.reports.numbers import counted, number, percent, together
+from planefold.reports.pictures_section import pictures_section
 from planefold.reports.reading_section import reading_section
 from planefold.reports.svg import both_widths, text
 
@@ -77,7 +78,8 @@ def page(report: ReportData, *, n_columns: int = 200, n_items: int = 40) -> str:
 {_verdict(report, about_scores)}
 {_learning(report, about_run)}
 {_data(report, about_data, n_columns, n_items)}
-{errors_section(report.evaluation)}
+{errors_section(report.evaluation, noun=_noun(report))}
+{pictures_section(report.pictures)}
 {reading_section(report.reading)}
 {_again(report, n_items)}
 </main>
@@ -90,6 +92,11 @@ def page(report: ReportData, *, n_columns: int = 200, n_items: int = 40) -> str:
 def _made(report: ReportData) -> str:
     version = report.versions.get("planefold")
     return (f" {text(version)}" if version else "") + (f" on {text(report.created)}" if report.created else "")
+
+
+def _noun(report: ReportData) -> str:
+    """Say what one row is."""
+    return "row" if report.pictures is None else str(report.pictures["noun"])
 
 
 def _byline(report: ReportData) -> str:
@@ -116,7 +123,8 @@ def _verdict(report: ReportData, findings: Sequence[Finding]) -> str:
     said = f"<b>{text(lead)}{colon}</b>{text(rest, 600)}"
     reasons = "".join(f"<li>{text(reason, 400)}</li>" for reason in found.reasons)
     chart = both_widths(lambda width: charts.intervals(found.headline, dict(found.baselines), width))
-    caption = "Lines are 95% intervals from 500 bootstrap resamples of the test rows." if _has_interval(found) else ""
+    resampled = f"Lines are 95% intervals from 500 bootstrap resamples of the test {_noun(report)}s."
+    caption = resampled if _has_interval(found) else ""
     return section(
         "verdict",
         "The verdict",
@@ -157,7 +165,7 @@ def _learning(report: ReportData, findings: Sequence[Finding]) -> str:
     said = findings_list(findings) or '<p class="none">The doctor found nothing wrong with the training.</p>'
     side = f'<div>{told}{said}<div class="rate">{rate}</div></div>'
     body = f'<div class="split">{figure}{side}</div>{_retrial(report)}'
-    return section("learning", "How it learned", body, lede=_story(run))
+    return section("learning", "How it learned", body, lede=_story(run, _noun(report)))
 
 
 def _diagnosed(diagnosis: Diagnosis | None) -> str:
@@ -192,8 +200,8 @@ def _retrial(report: ReportData) -> str:
     return f'<h3 class="tried">The doctor\'s advice, tried</h3><p>{text(report.retrial_outcome, 400)}</p>{table}'
 
 
-def _story(run: Run) -> str:
-    why = _STOPPED.get(run.stopped_because, run.stopped_because)
+def _story(run: Run, noun: str) -> str:
+    why = _STOPPED.get(run.stopped_because, run.stopped_because).replace("rows", f"{noun}s")
     text_ = f"Training ended after {counted(run.n_epochs, 'epoch')} because {why}"
     if run.best_epoch == 0 and run.restored_best:
         text_ += "; no epoch was clearly better than the start, whose weights were kept"
@@ -205,7 +213,7 @@ def _story(run: Run) -> str:
     members = f" {run.n_members} networks were trained side by side." if run.n_members > 1 else ""
     took = f" It took {number(run.seconds, 2)} s" if run.seconds else " It ran"
     return text(
-        f"{text_}. It learned from {counted(run.n_train, 'row')}{held}, in batches of {run.batch_size:,}."
+        f"{text_}. It learned from {counted(run.n_train, noun)}{held}, in batches of {run.batch_size:,}."
         f"{members}{took} with {run.solver} on {run.device}.",
         900,
     )
@@ -253,7 +261,7 @@ def _sentence(said: str) -> str:
 
 def _data(report: ReportData, findings: Sequence[Finding], n_columns: int, n_items: int) -> str:
     rows = report.rows
-    parts = [f"{counted(int(rows['train']), 'row')} to learn from" if rows.get("train") is not None else ""]
+    parts = [f"{counted(int(rows['train']), _noun(report))} to learn from" if rows.get("train") is not None else ""]
     parts.append(f"{int(rows['test']):,} kept aside to test" if rows.get("test") is not None else "")
     lede = ", ".join(part for part in parts if part)
     how = str(rows.get("how") or "")

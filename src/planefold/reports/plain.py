@@ -29,3 +29,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
         return [plain(item) for item in value]
     return str(value)
+
+
+def without_pictures(found: Any) -> Any:
+    """Return the same texts and numbers without the embedded pictures, for a program."""
+    if isinstance(found, Mapping):
+        return {
+            key: without_pictures(value) for key, value in found.items() if not str(key).endswith(("image", "images"))
+        }
+    return [without_pictures(value) for value in found] if isinstance(found, list | tuple) else found

@@ -13,7 +13,7 @@ from planefold.core.files import atomic_write
 from planefold.doctor.diagnose import Diagnosis
 from planefold.engine.run import Run
 from planefold.reports.evaluation import Evaluation
-from planefold.reports.plain import plain
+from planefold.reports.plain import plain, without_pictures
 
 MOST_BYTES = 1_000_000
 
@@ -58,6 +58,8 @@ class ReportData:
     reading : mapping or None
         What :func:`~planefold.reports.reading_data.reading_data` gives, or ``{"why_not": a sentence}``; None where
         the planes were not read.
+    pictures : mapping or None
+        What :func:`~planefold.reports.pictures_data.pictures_data` gives, where the rows are pictures or sounds.
     """
 
     title: str
@@ -77,14 +79,17 @@ class ReportData:
     hashes: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
     reading: Mapping[str, Any] | None = None
+    pictures: Mapping[str, Any] | None = None
 
 
 def to_json(data: ReportData) -> dict[str, Any]:
     """Return the report as plain dicts, lists, numbers and text; nan and infinity become None.
 
-    Every number on the page is one of these, rounded: the page holds it in full as ``<data value="...">``.
+    Every number on the page is one of these, rounded: the page holds it in full as ``<data value="...">``. Embedded
+    pictures stay in the page.
     """
-    return {item.name: plain(getattr(data, item.name)) for item in dataclasses.fields(data)}
+    found = {item.name: plain(getattr(data, item.name)) for item in dataclasses.fields(data)}
+    return found | {"pictures": without_pictures(found["pictures"])}
 
 
 def write_report(path: str | os.PathLike[str], data: ReportData) -> Path:

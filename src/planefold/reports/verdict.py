@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from planefold.reports.baselines import TRIVIAL
+from planefold.reports.baselines import BOOSTING, TRIVIAL
 from planefold.reports.details import ALL_OTHERS, MOST_CLASSES
 from planefold.reports.numbers import counted, number, percent, together
 from planefold.reports.records import CalibrationBin, ClassScore, Confusion, Difference, Metric, Residuals, WorstRow
@@ -13,7 +13,7 @@ _RULE = {"majority class": "the majority rule", "mean": "always predicting the m
 _LEAD = {
     "better": "Very good",
     "level": "Good",
-    "worse": "Fair, but boosting does better",
+    "worse": "Fair, but {rival} does better",
     "trivial": "Not shown to be useful",
     "unsure": "Too few rows to tell",
     "alone": "Not compared yet",
@@ -55,20 +55,33 @@ def lead(grade: str, headline: Metric, baselines: Mapping[str, Metric]) -> str:
     has_strong = any(name not in TRIVIAL for name in baselines)
     found = skill(headline, baselines)
     faint = found is not None and found < (0.2 if headline.larger_is_better else 0.1)
+    rival = _rival(baselines)
     if faint and grade == "level":
-        return "Weak, as is boosting"
+        return f"Weak, as is {rival}"
     if faint and grade in ("better", "worse"):
-        return "Weak" if grade == "better" else "Weak, and boosting does better"
-    return "Better than guessing" if grade == "better" and not has_strong else _LEAD[grade]
+        return "Weak" if grade == "better" else f"Weak, and {rival} does better"
+    if grade == "better" and not has_strong:
+        return "Better than guessing"
+    return _LEAD[grade].format(rival=rival)
 
 
-def sentence(grade: str, headline: Metric, baselines: Mapping[str, Metric], n_rows: int) -> str:
+def _rival(baselines: Mapping[str, Metric]) -> str:
+    """Name the strongest baseline."""
+    strong = {name: metric for name, metric in baselines.items() if name not in TRIVIAL}
+    if BOOSTING in strong or not strong:
+        return "boosting"
+    return max(strong, key=lambda name: strong[name].value * (1 if strong[name].larger_is_better else -1))
+
+
+def sentence(
+    grade: str, headline: Metric, baselines: Mapping[str, Metric], n_rows: int, noun: str = "row"
+) -> str:
     """Write the verdict."""
     written = iter(_compared(headline, baselines))
     text = f"{lead(grade, headline, baselines)}: {short(headline)} {next(written)}"
     if headline.low is not None:
         text += f" ({next(written)} to {next(written)})"
-    text += f" on {counted(n_rows, 'row')}"
+    text += f" on {counted(n_rows, noun)}"
     if not baselines:  # nobody said what the model learned from: these rows may be among them
         return f"{text}; there is no baseline to compare with."
     text += " it had not seen"
@@ -101,15 +114,16 @@ def reasons(
     residuals: Sequence[Residuals] = (),
     calibration: Sequence[CalibrationBin] = (),
     worst_rows: Sequence[WorstRow] = (),
+    noun: str = "row",
 ) -> tuple[str, ...]:
     """Write three reasons: against the trivial rule, against boosting, and where the errors are."""
     compared = [_against(name, differences[name], headline) for name in baselines][:2]
-    errors = [*_class_errors(confusion, per_class), *_value_errors(residuals, worst_rows, task)]
+    errors = [*_class_errors(confusion, per_class, noun), *_value_errors(residuals, worst_rows, task, noun)]
     found = [
         *compared,
         *errors,
-        _certainty(headline, n_rows),
-        *_trust(calibration),
+        _certainty(headline, n_rows, noun),
+        *_trust(calibration, noun),
         "No baseline was fitted, so it is not known whether a simple rule would do as well.",
     ]
     return tuple(found[:3])
@@ -137,12 +151,12 @@ def _against(name: str, difference: Difference, headline: Metric) -> str:
     return f"{better} than {rival}: its {metric} is {value} {way}{between}."
 
 
-def _class_errors(confusion: Confusion | None, per_class: Sequence[ClassScore]) -> list[str]:
+def _class_errors(confusion: Confusion | None, per_class: Sequence[ClassScore], noun: str) -> list[str]:
     known = [score for score in per_class if score.recall is not None]
     if not known:
         return []
     least = min(known, key=lambda score: score.recall or 0.0)
-    found = f"it finds {percent(least.recall or 0.0)} of the rows that are “{least.name}”"
+    found = f"it finds {percent(least.recall or 0.0)} of the {noun}s that are “{least.name}”"
     if confusion is None:
         return [f"Its weakest label is “{least.name}”: {found}."]
     merged = len(confusion.classes) > MOST_CLASSES
@@ -154,7 +168,7 @@ def _class_errors(confusion: Confusion | None, per_class: Sequence[ClassScore]) 
     ]
     n_wrong = confusion.n_wrong
     if n_wrong == 0:
-        return ["It made no error on these rows."]
+        return [f"It made no error on these {noun}s."]
     most, truth, called = max(cells, key=lambda cell: cell[0])
     if n_wrong == 1:
         return [f"Its only error takes “{truth}” for “{called}”."]
@@ -164,7 +178,9 @@ def _class_errors(confusion: Confusion | None, per_class: Sequence[ClassScore]) 
     return [f"Of its {n_wrong:,} errors, {most:,} {takes} “{truth}” for “{called}”; {found}."]
 
 
-def _value_errors(residuals: Sequence[Residuals], worst_rows: Sequence[WorstRow], task: str) -> list[str]:
+def _value_errors(
+    residuals: Sequence[Residuals], worst_rows: Sequence[WorstRow], task: str, noun: str
+) -> list[str]:
     if not residuals:
         return []
     first = residuals[0]
@@ -173,21 +189,21 @@ def _value_errors(residuals: Sequence[Residuals], worst_rows: Sequence[WorstRow]
     text = f"Half of its errors{of} lie between {low} and {high}"
     if worst_rows and task == "regression":
         worst = worst_rows[0]
-        text += f"; the largest, {number(worst.how_wrong)}, is in row {worst.row}"
+        text += f"; the largest, {number(worst.how_wrong)}, is in {noun} {worst.row}"
     return [text + "."]
 
 
-def _trust(calibration: Sequence[CalibrationBin]) -> list[str]:
+def _trust(calibration: Sequence[CalibrationBin], noun: str) -> list[str]:
     if len(calibration) < 2:
         return []
     off = [found for found in calibration if not found.low <= found.predicted <= found.high]
     if not off:
-        return ["Its probabilities can be taken at their word, as far as these rows can tell."]
-    return [f"Its probabilities are off in {len(off)} of {len(calibration)} groups of rows."]
+        return [f"Its probabilities can be taken at their word, as far as these {noun}s can tell."]
+    return [f"Its probabilities are off in {len(off)} of {len(calibration)} groups of {noun}s."]
 
 
-def _certainty(headline: Metric, n_rows: int) -> str:
+def _certainty(headline: Metric, n_rows: int, noun: str) -> str:
     if headline.low is None or headline.high is None:
-        return f"With {counted(n_rows, 'test row')} no interval can be given."
+        return f"With {counted(n_rows, f'test {noun}')} no interval can be given."
     low, high = together(headline.low, headline.high, spread=headline.high - headline.low)
-    return f"With other test rows of the same kind the {short(headline)} would mostly fall between {low} and {high}."
+    return f"With other test {noun}s of the same kind the {short(headline)} would mostly fall between {low} and {high}."

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from planefold.core.files import file_error
+from planefold.data.images.work import Stopped
 
 Shape = tuple[int, int]
 
@@ -36,8 +37,11 @@ FORMATS = {
     "AVIF": "AvifImagePlugin",
 }
 ENDINGS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .pnm .jp2 .j2k .jpx .avif".split()
-)
+    (
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
+        ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif",
+    )
+)  # fmt: skip
 
 # The order of Image.Transpose that stands an orientation of EXIF upright, as ImageOps.exif_transpose does it.
 _UPRIGHT = {
@@ -84,7 +88,7 @@ def opened(item: Any, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
             return
         with _file(item) as file:
             yield _checked(_identified(file), max_pixels)
-    except (BrokenPictureError, MemoryError):
+    except (BrokenPictureError, Stopped, MemoryError):
         raise
     except Exception as error:  # a damaged file can make a decoder raise anything
         raise BrokenPictureError(_reason(error)) from error
@@ -194,31 +198,25 @@ def plain(image: Image.Image) -> Image.Image:
     pages, this is the first.
     """
     image.load()
+    orientation = _orientation(image)  # a PNG may say it after its pixels
     image = _in_eight_bits(image)
-    orientation = _orientation(image)
     return image.transpose(_UPRIGHT[orientation]) if orientation != 1 else image
 
 
 def _in_eight_bits(image: Image.Image) -> Image.Image:
     mode = image.mode
     if mode.startswith("I"):
-        return _keep_exif(_from_sixteen_bits(image), image)
+        return _from_sixteen_bits(image)
     if mode == "F":
         raise BrokenPictureError("its pixels are fractions: what is black and white is not known; save it in 8 bits")
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or image.info.get("transparency") is not None:
         opaque = image.convert("LA") if mode == "La" else image
         front = opaque.convert("RGBA")
         on_white = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
-        return _keep_exif(on_white.convert("RGB"), image)
+        return on_white.convert("RGB")
     if mode in ("L", "RGB"):
         return image
-    return _keep_exif(image.convert("L" if mode == "1" else "RGB"), image)
-
-
-def _keep_exif(made: Image.Image, image: Image.Image) -> Image.Image:
-    if _orientation(image) != 1:
-        made.getexif()[_ORIENTATION] = _orientation(image)
-    return made
+    return image.convert("L" if mode == "1" else "RGB")
 
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:
@@ -255,5 +253,3 @@ def brought_to(image: Image.Image, shape: Shape, color: str) -> Image.Image:
     if image.size != shape[::-1]:
         image = image.resize(shape[::-1], Image.Resampling.BILINEAR)
     return image
-
-

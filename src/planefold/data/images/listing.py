@@ -23,6 +23,7 @@ Array = NDArray[Any]
 
 # Names of folders that part a data set, and are no classes.
 _PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev"))
+_DEEPEST = 100
 LABEL_NAMES = ("label", "class", "target", "category", "y")
 
 
@@ -90,7 +91,8 @@ def list_folder(folder: str) -> Listing:
     tops = {parts[0] for parts in found if len(parts) > 1}
     _refuse_parts(found, tops, name)
     notes = []
-    empty = [readable(top) for top in classes if top not in tops]
+    unseen = {name.split("/")[0] for name, _ in refused}
+    empty = [readable(top) for top in classes if top not in tops and readable(top) not in unseen]
     if tops and empty:
         notes.append(
             f"{name}: no pictures in the folder{'s' * (len(empty) > 1)} {listed(empty)}; there is no such class"
@@ -123,6 +125,9 @@ def _walk(
 ) -> Iterator[tuple[str, ...]]:
     """Yield the parts of each picture's path below the folder, in natural order; links in a circle end."""
     here = os.path.join(folder, *parts)
+    if len(parts) > _DEEPEST:
+        refused.append(("/".join(map(readable, parts[:3])) + "/...", f"folders lie more than {_DEEPEST} deep"))
+        return
     try:
         status = os.stat(here)
         me = (status.st_dev, status.st_ino)
@@ -179,12 +184,13 @@ def _nothing(folder: str, name: str) -> DataError:
 def _refuse_parts(found: Sequence[tuple[str, ...]], tops: set[str], name: str) -> None:
     if len(tops) < 2 or not all(top.casefold() in _PARTS for top in tops):
         return
-    below = [{parts[1] for parts in found if parts[0] == top and len(parts) > 2} for top in tops]
+    below: list[set[str]] = [{parts[1] for parts in found if parts[0] == top and len(parts) > 2} for top in tops]
     if all(below) and set.intersection(*below):
+        halves, inside = sorted(tops, key=natural), sorted({name for names in below for name in names}, key=natural)
         first = min(tops, key=lambda top: (not top.casefold().startswith("train"), natural(top)))
         raise DataError(
-            f"{name} holds the parts of a data set, not classes: {listed(sorted(tops, key=natural))}",
-            details=f"each has folders of its own: {listed(sorted(set.union(*below), key=natural), 6)}",
+            f"{name} holds the parts of a data set, not classes: {listed(halves)}",
+            details=f"each has folders of its own: {listed(inside, 6)}",
             hint=f"name one of them: {os.path.join(name, first)}",
         )
 

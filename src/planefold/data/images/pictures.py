@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from planefold.data.tables import Table
 
 Array = NDArray[Any]
 
@@ -29,6 +32,8 @@ class Pictures:
         What was read, for messages.
     skipped : tuple of (str, str)
         Files that could not be read, each with the reason.
+    white : float, optional
+        What stood for full brightness in an array of fractions: 1 or 255. None where nothing had to be decided.
     """
 
     pixels: NDArray[np.uint8]
@@ -36,6 +41,7 @@ class Pictures:
     labels: Array | None = None
     source: str = "array"
     skipped: tuple[tuple[str, str], ...] = ()
+    white: float | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -53,7 +59,39 @@ class Pictures:
             files=tuple(self.files[place] for place in places) if self.files else (),
             labels=None if self.labels is None else self.labels[places],
             source=self.source,
+            white=self.white,
         )
+
+    def to_table(self) -> Table:
+        """Return a table with a row for each picture, as lectures make one.
+
+        Its columns are "label" and "file", where they are known, and "pixel_0", "pixel_1", ...: row by row from the
+        top, in each row from the left; of a pixel with colours red, green and blue follow each other.
+
+        Notes
+        -----
+        Tables hold whole numbers in 8 bytes, so this takes eight times the memory of the pictures.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> pixels = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
+        >>> table = Pictures(pixels=pixels, labels=np.array(["cat", "dog"], dtype=object)).to_table()
+        >>> table.names, table["pixel_3"].tolist()
+        (('label', 'pixel_0', 'pixel_1', 'pixel_2', 'pixel_3'), [3, 7])
+        """
+        from planefold.data.cells import column_from
+        from planefold.data.tables import Table
+
+        columns: dict[str, Array] = {}
+        if self.labels is not None:
+            columns["label"] = column_from(self.labels, "label")
+        if self.files:
+            columns["file"] = column_from(list(self.files), "file")
+        # In Fortran's order each column is one piece of memory.
+        values = self.pixels.reshape(len(self), -1).astype(np.int64, order="F")
+        columns |= {f"pixel_{place}": values[:, place] for place in range(values.shape[1])}
+        return Table(columns, self.source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +116,8 @@ class PictureStore:
 
     def take_rows(self, index: NDArray[np.int64] | slice) -> Tensor:
         """Return some of them, (n, n_channels, height, width), in float32."""
+        import torch  # not above: folders are prepared without it
+
         some = self.pixels[index]
         values = np.multiply(some, 1 / (255 * self.scale), dtype=np.float32)
         values -= self.mean / self.scale

@@ -13,8 +13,14 @@ from planefold.doctor.data.columns import (
     check_target_leak,
 )
 from planefold.doctor.data.labels import check_contradicting_labels, check_imbalance, check_label_noise
-from planefold.doctor.data.rows import check_duplicated_rows, check_few_rows, check_few_rows_for_the_parameters
+from planefold.doctor.data.rows import (
+    check_blank_pictures,
+    check_duplicated_rows,
+    check_few_rows,
+    check_few_rows_for_the_parameters,
+)
 from planefold.doctor.data.sides import (
+    check_groups_in_names,
     check_inputs_shifted,
     check_labels_shifted,
     check_order_ignored,
@@ -22,6 +28,7 @@ from planefold.doctor.data.sides import (
 )
 
 __all__ = [
+    "check_blank_pictures",
     "check_constant_columns",
     "check_contradicting_labels",
     "check_dropped_columns",
@@ -29,6 +36,7 @@ __all__ = [
     "check_duplicated_rows",
     "check_few_rows",
     "check_few_rows_for_the_parameters",
+    "check_groups_in_names",
     "check_id_columns",
     "check_imbalance",
     "check_inputs_shifted",

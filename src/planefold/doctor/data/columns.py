@@ -182,7 +182,7 @@ def check_outliers(case: Case) -> Finding | None:
     strength = max(min(entry.deviations / 12, entry.deviations / (4 * entry.limit)) for entry in found)
     return Finding(
         severity="warning" if raw or scan.target_outliers else "info",
-        what=f"values far from all others: {shown}{more} ({counting(scan)})",
+        what=f"values far from all others: {shown}{more}{counting(scan)}",
         why="One such value outweighs hundreds of others in a squared error or a mean.",
         advice=_for_outliers(case, scan, first),
         evidence={"columns": len(found), "rows": sum(entry.n_rows for entry in found), "deviations": first.deviations},

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from planefold.core.errors import listed
 from planefold.core.records import counted
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
-from planefold.doctor.data.words import counting, percent, scan_of
+from planefold.doctor.data.words import counting, noun_of, percent, row_named, rows_named, scan_of
 from planefold.doctor.finding import Action, Finding
+from planefold.doctor.scan import Scan
 
 CONTRADICTING = 0.02  # share of the rows
 RARE = 0.25  # of an even share
@@ -43,13 +43,15 @@ def check_label_noise(case: Case) -> Finding | None:
     rare ones.
 
     **Limits.** Outcomes that are random everywhere, as of a dice, cannot be told from wrong labels. Needs 100 rows
-    and classes.
+    and classes. Of pictures and sounds only the first sign counts, as a warning: a kernel on pixels that errs where it
+    is sure says more of itself than of the labels.
 
     References
     ----------
     Northcutt, Jiang and Chuang, "Confident Learning", JAIR 2021.
     """
-    noise = scan_of(case).noise
+    scan = scan_of(case)
+    noise = scan.noise
     if noise is None:
         raise NotApplicableError("there are no classes, or fewer than 100 different rows")
     if noise.error == 0:
@@ -60,17 +62,19 @@ def check_label_noise(case: Case) -> Finding | None:
     if max(by_share, by_error) < 1:
         return None
     is_sure = noise.ratio >= SURE_RATIO or (by_error >= 1 and noise.lower >= SURE_NOISE)
-    rows = listed(row + 1 for row in noise.rows[:5])
+    if scan.is_pictures and (by_share < 1 or not is_sure):
+        return None
+    rows = rows_named(scan, noise.rows[:5])
     share = f", as about {percent(noise.wrong)} wrong labels would give" if by_share >= 1 else ""
     return Finding(
         severity="warning" if by_share >= 1 and is_sure else "info",
-        what="labels contradict each other or classes overlap: of the quarter of the rows that are surest, "
+        what=f"labels contradict each other or classes overlap: of the quarter of the {scan.kind} that are surest, "
         f"{percent(noise.confident_error)} are labelled otherwise (of all rows {percent(noise.error)}){share}; "
-        f"least believed are rows {rows} ({counting(scan_of(case))})",
-        why="A network can only learn such rows by heart, and no score can be better than the labels.",
+        f"least believed are {rows}{counting(scan)}",
+        why=f"A network can only learn such {scan.kind} by heart, and no score can be better than the labels.",
         advice=(
             Action(words="keep such labels from being learned by heart", parameters=_calmer(case)),
-            Action(words="look at the rows named; correct labels that are wrong"),
+            Action(words=f"look at the {scan.kind} named; correct labels that are wrong"),
         ),
         evidence={
             "confident_error": noise.confident_error, "lower_bound": noise.lower, "error": noise.error,
@@ -99,24 +103,57 @@ def check_contradicting_labels(case: Case) -> Finding | None:
     **Fires on** a questionnaire that was filled in twice with different answers. **Silent on** tables whose rows
     differ.
 
+    Of pictures and sounds also, for information, where at least two pairs that show the same (see DA402) have different
+    classes.
+
     **Limits.** Ids count as no input, texts do.
     """
-    found = scan_of(case).contradictions
+    scan = scan_of(case)
+    found = scan.contradictions
     if found is None:
         raise NotApplicableError("there are no classes")
+    if len(scan.alike_classes) >= 2 and found.share < CONTRADICTING:
+        return _alike_of_two_classes(scan)
     if found.n_rows < 4 or found.share < CONTRADICTING:
         return None
     n_rows = round(found.n_rows / found.share)
     best = 1 - found.n_wrong / n_rows
-    pairs = ", ".join(f"rows {some + 1} and {other + 1}" for some, other in found.examples[:3])
+    pairs = ", ".join(_two(scan, some, other) for some, other in found.examples[:3])
     return Finding(
         severity="warning" if found.copied >= 0.7 and best < 0.99 else "info",
-        what=f"{counted(found.n_rows, 'row')} ({percent(found.share)}) have a twin with another class, such as {pairs} "
-        f"({counting(scan_of(case))}); no model can be right about more than {100 * best:.1f} % of all rows",
+        what=f"{counted(found.n_rows, noun_of(scan))} ({percent(found.share)}) have a twin with another class, such as "
+        f"{pairs}{counting(scan)}; no model can be right about more than {100 * best:.1f} % of all {scan.kind}",
         why="Equal inputs give equal predictions.",
-        advice=(Action(words="add a column that tells them apart, or correct the labels"),),
+        advice=(_for_contradictions(scan),),
         evidence={"rows": found.n_rows, "share": found.share, "best_accuracy": best},
         confidence=confidence("DA602", found.share / CONTRADICTING),
+    )
+
+
+def _two(scan: Scan, some: int, other: int) -> str:
+    if scan.files:
+        return f"{row_named(scan, some)} and {row_named(scan, other)}"
+    return f"{scan.kind} {some + 1} and {other + 1}"
+
+
+def _for_contradictions(scan: Scan) -> Action:
+    if scan.is_pictures:
+        return Action(words="look at them; correct the labels, or leave them out")
+    return Action(words="add a column that tells them apart, or correct the labels")
+
+
+def _alike_of_two_classes(scan: Scan) -> Finding:
+    """Tell of pictures that show the same and have different classes."""
+    pairs = scan.alike_classes
+    shown = ", ".join(_two(scan, first, again) for again, first in pairs[:3])
+    return Finding(
+        severity="info",
+        what=f"{len(pairs)} pairs of {scan.kind} show the same and have different classes, such as {shown}"
+        f"{counting(scan)}",
+        why="Nearly equal inputs give nearly equal predictions.",
+        advice=(_for_contradictions(scan),),
+        evidence={"pairs": len(pairs)},
+        confidence=confidence("DA602", len(pairs) / 2),
     )
 
 
@@ -145,7 +182,7 @@ def check_imbalance(case: Case) -> Finding | None:
         return None
     return Finding(
         severity="warning" if counts[rarest] < FEW_OF_A_CLASS else "info",
-        what=f"the class {rarest} has {counts[rarest]} of {total} rows ({percent(share)})",
+        what=f"the class {rarest} has {counts[rarest]} of {total} {scan_of(case).kind} ({percent(share)})",
         why="A model that never says so is right nearly always; accuracy says little.",
         advice=_for_rare_classes(case, len(counts)),
         evidence={"share": share, "rows": counts[rarest], "classes": len(counts)},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from planefold.core.records import counted
 from planefold.doctor.case import Case
 from planefold.doctor.check import NotApplicableError, check
 from planefold.doctor.confidence import confidence
-from planefold.doctor.data.words import counting, percent, scan_of, size_of
+from planefold.doctor.data.words import counting, noun_of, percent, row_named, rows_named, scan_of, size_of
 from planefold.doctor.finding import Action, Finding
+from planefold.doctor.scan import Alike, Repeats, Scan
 
 ROWS_A_COLUMN = 5
 PARAMETERS_A_ROW = 50
@@ -26,18 +29,24 @@ def check_duplicated_rows(case: Case) -> Finding | None:
     agree everywhere among those that agree everywhere but in one column cannot come from columns that agree by
     chance (0.7 of the way from chance to copies, on a scale of logarithms). A warning from 5 %.
 
+    Pictures and sounds count as well where they show what an earlier one shows, brighter, shifted or written anew (see
+    DA402).
+
     **Fires on** red wines, of which 240 of 1,599 rows are copies. **Silent on** passengers of one class, age and fare.
 
     **Limits.** Columns that depend strongly on each other make chance look like copying.
     """
-    repeats = scan_of(case).repeats
+    scan = scan_of(case)
+    repeats, alike = scan.repeats, scan.alike
+    if alike is not None and alike.n_alike and repeats.share + alike.share >= COPIES:
+        return _alike_rows(scan, repeats, alike)
     if not repeats.are_copies or repeats.n_surplus < 2 or repeats.share < COPIES:
         return None
-    pairs = ", ".join(f"row {again + 1} = row {first + 1}" for again, first in repeats.examples[:3])
+    pairs = _pairs(scan, "=", repeats.examples[:3])
     return Finding(
         severity="warning" if repeats.share >= MANY_COPIES else "info",
-        what=f"{counted(repeats.n_surplus, 'row')} ({percent(repeats.share)}) repeat an earlier one: {pairs} "
-        f"({counting(scan_of(case))})",
+        what=f"{counted(repeats.n_surplus, noun_of(scan))} ({percent(repeats.share)}) repeat an earlier one: {pairs}"
+        f"{counting(scan)}",
         why="Copies count double in training, and a random split puts them on both sides.",
         advice=(
             Action(
@@ -46,6 +55,64 @@ def check_duplicated_rows(case: Case) -> Finding | None:
         ),
         evidence={"repeats": repeats.n_surplus, "share": repeats.share, "copied": repeats.copied},
         confidence=confidence("DA403", repeats.copied / 0.7 * min(repeats.share / COPIES, 2.0)),
+    )
+
+
+def _alike_rows(scan: Scan, repeats: Repeats, alike: Alike) -> Finding | None:
+    """Tell of pictures that show the same, those with equal pixels among them."""
+    if repeats.n_surplus + alike.n_alike < 2:
+        return None
+    share = repeats.share + alike.share
+    verb = "shows" if alike.n_alike == 1 else "show"
+    what = (
+        f"{counted(alike.n_alike, noun_of(scan))} ({percent(alike.share)}) {verb} what an earlier one shows: "
+        f"{_pairs(scan, 'and', alike.pairs[:3])}"
+    )
+    if repeats.n_surplus:
+        what += f"; {repeats.n_surplus} more equal an earlier one: {_pairs(scan, '=', repeats.examples[:3])}"
+    return Finding(
+        severity="warning" if share >= MANY_COPIES else "info",
+        what=what + counting(scan),
+        why="Copies count double in training, and a random split puts them on both sides.",
+        advice=(Action(words="leave out the copies; if they are several of one thing, split by groups="),),
+        evidence={"repeats": repeats.n_surplus, "alike": alike.n_alike, "share": share},
+        confidence=confidence("DA403", min(share / COPIES, 2.0)),
+    )
+
+
+def _pairs(scan: Scan, sign: str, pairs: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(f"{row_named(scan, again)} {sign} {row_named(scan, first)}" for again, first in pairs)
+
+
+@check("DA205", "blank pictures", source="contrast against that of the middle picture")
+def check_blank_pictures(case: Case) -> Finding | None:
+    """Report pictures, or sounds, with nothing on them: one colour throughout, or silence.
+
+    Notes
+    -----
+    **Rule.** The deviation of the pixels, in grey and at most 48 x 48 of them, is at most a hundredth of that of the
+    middle picture. A warning from 1 % of them, else for information.
+
+    **Fires on** frames of a camera whose cap was on; files that were written before there was anything to write.
+    **Silent on** dark pictures.
+
+    **Limits.** Where more than half are blank only those without any contrast are counted.
+    """
+    scan = scan_of(case)
+    if scan.looks is None:
+        raise NotApplicableError("the rows are no pictures and no sounds")
+    n_blank = scan.looks.n_blank
+    if not n_blank:
+        return None
+    share = n_blank / scan.n_train
+    return Finding(
+        severity="warning" if share >= COPIES else "info",
+        what=f"{counted(n_blank, noun_of(scan))} ({percent(share)}) {'has' if n_blank == 1 else 'have'} nothing on "
+        f"{'it' if n_blank == 1 else 'them'}: {rows_named(scan, scan.looks.blank[:3])}{counting(scan)}",
+        why="Their labels can only be learned by heart, and all blank ones get the same prediction.",
+        advice=(Action(words="look at them, and leave them out"),),
+        evidence={"blank": n_blank, "share": share},
+        confidence=0.995,
     )
 
 

@@ -23,7 +23,7 @@ def columns_of(case: Case) -> Columns:
     """Return what was measured on the columns."""
     columns = scan_of(case).columns
     if columns is None:
-        raise NotApplicableError("the rows are pictures, or there are fewer than three")
+        raise NotApplicableError("the rows are pictures or sounds, or there are fewer than three")
     return columns
 
 
@@ -40,7 +40,7 @@ def size_of(case: Case) -> tuple[int, int]:
     """Count the rows to learn from and the columns that are used."""
     if case.scan is not None:
         if case.scan.is_pictures:
-            raise NotApplicableError("the rows are pictures")
+            raise NotApplicableError("the rows are pictures or sounds")
         return case.scan.n_train, case.scan.n_columns
     if case.schema is None or case.run is None:
         raise NotApplicableError("neither the table's columns nor the run are known")
@@ -54,9 +54,32 @@ def left_out_by_itself(case: Case, what: str) -> tuple[Action, ...]:
     return ()
 
 
+def noun_of(scan: Scan) -> str:
+    """Return what to call a row: "row", "picture" or "sound"."""
+    return scan.kind.removesuffix("s")
+
+
+def row_named(scan: Scan, row: int, *, held_out: bool = False) -> str:
+    """Name a row, counted from 0 within its side: by its file where that is known, else by its number from 1 on."""
+    if scan.files:
+        return scan.files[row + (scan.n_train if held_out else 0)]
+    return f"{noun_of(scan)} {row + 1}"
+
+
+def rows_named(scan: Scan, rows: Sequence[int]) -> str:
+    """Name rows to learn from."""
+    if scan.files:
+        return listed(row_named(scan, row) for row in rows)
+    return f"{scan.kind} {listed(row + 1 for row in rows)}"
+
+
 def counting(scan: Scan) -> str:
-    """Say where the numbers of rows begin."""
-    return "the first row to learn from is row 1" if scan.n_val else "the first row of the table is row 1"
+    """Say in brackets where the numbers of rows begin; nothing where files have names."""
+    if scan.files:
+        return ""
+    noun = noun_of(scan)
+    of = " to learn from" if scan.n_val else " of the table" if noun == "row" else ""
+    return f" (the first {noun}{of} is {noun} 1)"
 
 
 def named(names: Sequence[str], noun: str = "column", nouns: str = "columns") -> str:

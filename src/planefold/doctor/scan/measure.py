@@ -13,10 +13,18 @@ from planefold.data.schema import Schema
 from planefold.data.splits import random_stream, split_rows
 from planefold.doctor.scan.columns import Columns, Outliers, find_outliers, measure_columns
 from planefold.doctor.scan.leaks import Leak, measure_leaks
+from planefold.doctor.scan.names import NameGroups, measure_name_groups
 from planefold.doctor.scan.noise import Noise, measure_noise
 from planefold.doctor.scan.order import Order, measure_order
 from planefold.doctor.scan.overlap import Overlap, measure_overlap
-from planefold.doctor.scan.repeats import Contradictions, Repeats, measure_contradictions, measure_repeats
+from planefold.doctor.scan.pictures import Alike, Looks, alike_inside, measure_looks
+from planefold.doctor.scan.repeats import (
+    Contradictions,
+    Repeats,
+    first_equal,
+    measure_contradictions,
+    measure_repeats,
+)
 from planefold.doctor.scan.sheet import Sheet, read_sheet
 from planefold.doctor.scan.shift import LabelShift, Shift, measure_label_shift, measure_shift
 
@@ -49,6 +57,17 @@ class Scan(Record):
     shift : Shift or None
     label_shift : LabelShift or None
     order : Order or None
+    kind : {"rows", "pictures", "sounds"}
+    files : tuple of str
+        Where the rows came from, those to learn from first; empty where that is not known.
+    looks : Looks or None
+        Of single pictures.
+    alike : Alike or None
+        Pictures to learn from that show what an earlier one shows, and do not equal it.
+    alike_classes : tuple of pairs of int
+        Of these pairs, those with two different classes.
+    name_groups : NameGroups or None
+        Groups that the names of files show; None where they show none, or groups were given.
     """
 
     n_train: int
@@ -68,6 +87,12 @@ class Scan(Record):
     shift: Shift | None = None
     label_shift: LabelShift | None = None
     order: Order | None = None
+    kind: str = "rows"
+    files: tuple[str, ...] = ()
+    looks: Looks | None = None
+    alike: Alike | None = None
+    alike_classes: tuple[tuple[int, int], ...] = ()
+    name_groups: NameGroups | None = None
 
 
 def scan(
@@ -80,14 +105,17 @@ def scan(
     names: Sequence[str] | None = None,
     groups: Any = None,
     time: Any = None,
+    files: Sequence[str] | None = None,
+    kind: str = "auto",
     random_state: int | np.random.RandomState | None = 0,
 ) -> Scan:
     """Measure what can be wrong with the rows of a table.
 
     Parameters
     ----------
-    X : anything that :func:`planefold.data.read_table` reads, or array of shape (n, height, width[, channels])
-        The rows to learn from, without the target. An array of three or four dimensions holds pictures.
+    X : anything that :func:`planefold.data.read_table` reads, `Pictures`, or array
+        The rows to learn from, without the target. An array of shape (n, height, width[, channels]) holds pictures, or
+        what can be looked at like them: spectrograms of sounds.
     y : array-like of shape (n_rows,), optional
         The target. Without it less can be measured; of several targets a row nothing about them is.
     X_val, y_val : optional
@@ -99,6 +127,11 @@ def scan(
         What belongs together: patients, houses. With both sides, held-out rows after the others.
     time : str or array-like of shape (n_train,) or (n_train + n_val,), optional
         The column that says when a row was made, or its values. A column of dates is found by itself.
+    files : sequence of str of length n_train or n_train + n_val, optional
+        Names of the files that the rows came from, with the folders inside what was read; those of `Pictures` are
+        known. Findings then name files, and the names are searched for groups.
+    kind : {"auto", "rows", "pictures", "sounds"}
+        What to call a row in findings.
     random_state : int, RandomState or None
 
     Returns
@@ -126,7 +159,12 @@ def scan(
     (20, True)
     """
     random = random_stream(random_state)
-    sheet = read_sheet(X, y, X_val=X_val, y_val=y_val, task=task, names=names, groups=groups, time=time)
+    sheet = read_sheet(
+        X, y, X_val=X_val, y_val=y_val, task=task, names=names, groups=groups, time=time, files=files, kind=kind
+    )
+    leak = measure_leaks(sheet, random)
+    split = sheet if sheet.n_val else _split(sheet, random)
+    alike = alike_inside(sheet, first_equal(sheet), random)
     return Scan(
         n_train=sheet.n_train,
         n_val=sheet.n_val,
@@ -137,15 +175,34 @@ def scan(
         class_counts=_class_counts(sheet),
         columns=measure_columns(sheet),
         target_outliers=_target_outliers(sheet),
-        leak=measure_leaks(sheet, random),
+        leak=leak,
         repeats=measure_repeats(sheet),
         contradictions=measure_contradictions(sheet),
-        overlap=measure_overlap(sheet if sheet.n_val else _split(sheet, random), random),
+        overlap=measure_overlap(split, random),
         noise=measure_noise(sheet, random),
         shift=measure_shift(sheet, random),
         label_shift=measure_label_shift(sheet),
         order=measure_order(sheet),
+        kind=sheet.kind,
+        files=sheet.files,
+        looks=measure_looks(sheet),
+        alike=alike,
+        alike_classes=_of_two_classes(sheet, alike),
+        name_groups=_name_groups(split, random),
     )
+
+
+def _of_two_classes(sheet: Sheet, alike: Alike | None) -> tuple[tuple[int, int], ...]:
+    target = sheet.train_target
+    if alike is None or target is None or not sheet.is_classes:
+        return ()
+    return tuple((again, first) for again, first in alike.pairs if target[again] != target[first])
+
+
+def _name_groups(sheet: Sheet, random: np.random.RandomState) -> NameGroups | None:
+    if sheet.groups is not None or not sheet.files or not sheet.n_val:
+        return None
+    return measure_name_groups(sheet, random)
 
 
 def _class_counts(sheet: Sheet) -> dict[str, int]:

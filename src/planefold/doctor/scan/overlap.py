@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from planefold.core.records import Record
 from planefold.doctor.scan.near import Near, measure_near
+from planefold.doctor.scan.pictures import Alike, alike_across
 from planefold.doctor.scan.repeats import COPIED, Hashes, cells_of, copied_share, row_hashes
 from planefold.doctor.scan.sheet import Sheet
 
@@ -36,6 +37,8 @@ class Overlap(Record):
         Standard errors by which held-out rows have an equal row more often than training rows do.
     near : Near or None
         Of the held-out rows whose inputs equal those of no row to learn from.
+    alike : Alike or None
+        Of pictures: held-out ones that show what one to learn from shows, and do not equal it.
     n_shared_groups : int
         Groups with rows on both sides, where groups are known.
     strength : float
@@ -52,6 +55,7 @@ class Overlap(Record):
     copied: float = 0.0
     equal_excess: float = 0.0
     near: Near | None = None
+    alike: Alike | None = None
     n_shared_groups: int = 0
     strength: float = 0.0
     is_beyond_copies: bool = False
@@ -66,7 +70,8 @@ class Overlap(Record):
     def share(self) -> float:
         """Share of the held-out rows that are equal or near to a row to learn from."""
         near = 0.0 if self.near is None else self.near.n_found / self.near.n_looked_at
-        return min(1.0, near + self.n_twins / self.n_val)
+        alike = 0.0 if self.alike is None else self.alike.n_alike / self.n_val
+        return min(1.0, max(near, alike) + self.n_twins / self.n_val)
 
     @property
     def is_leak(self) -> bool:
@@ -82,6 +87,7 @@ def measure_overlap(sheet: Sheet, random: np.random.RandomState) -> Overlap | No
     equal, excess = _equal_rows(row_hashes(cells), sheet.n_train)
     twin, excess_of_twins = _equal_rows(row_hashes(sheet.identity), sheet.n_train)
     everything, others = measure_near(sheet, twin >= 0, random)
+    alike = alike_across(sheet, twin >= 0, random)
     n_equal, n_twins, n_shared = int(np.sum(equal >= 0)), int(np.sum(twin >= 0)), _shared_groups(sheet)
     copied = copied_share(cells, sheet.n_train) if n_equal else 0.0
     of_groups = 10.0 * bool(n_shared)
@@ -89,11 +95,19 @@ def measure_overlap(sheet: Sheet, random: np.random.RandomState) -> Overlap | No
     of_excess = excess / EXCESS if n_equal > 0.02 * sheet.n_val else 0.0
     of_near = 0.0 if others is None else max(others.strength, others.strength_of_targets)
     of_any = 0.0 if everything is None else everything.strength
+    of_alike = _strength_of_alike(alike)
     # A few near rows beside many equal ones are of the same kind: things that are in the table several times.
     mostly_near = others is not None and others.n_found / others.n_looked_at > n_twins / sheet.n_val
-    beyond_copies = (of_groups, excess_of_twins / SOME_EXCESS, of_near if mostly_near else 0.0)
+    mostly_alike = alike is not None and alike.share > n_twins / sheet.n_val
+    beyond_copies = (
+        of_groups,
+        excess_of_twins / SOME_EXCESS,
+        of_near if mostly_near else 0.0,
+        of_alike if mostly_alike else 0.0,
+    )
     pairs = [(int(row), int(equal[row])) for row in np.flatnonzero(equal >= 0)[:5]]
-    pairs += others.pairs if others is not None and others.strength >= 1 else []
+    pairs += alike.pairs if alike is not None and of_alike >= 1 else ()
+    pairs += others.pairs if others is not None and others.strength >= 1 else ()
     return Overlap(
         n_val=sheet.n_val,
         n_equal=n_equal,
@@ -101,11 +115,19 @@ def measure_overlap(sheet: Sheet, random: np.random.RandomState) -> Overlap | No
         copied=copied,
         equal_excess=excess,
         near=others,
+        alike=alike,
         n_shared_groups=n_shared,
-        strength=max(of_groups, of_copies, of_excess, of_near, of_any),
+        strength=max(of_groups, of_copies, of_excess, of_near, of_any, of_alike),
         is_beyond_copies=max(beyond_copies) >= 1,
-        examples=tuple(pairs[:5]),
+        examples=tuple(dict.fromkeys(pairs))[:5],
     )
+
+
+def _strength_of_alike(alike: Alike | None) -> float:
+    """Two pictures, and one in a hundred, are enough, as of equal rows: hardly any is like another one by chance."""
+    if alike is None or alike.n_alike < max(2, LEAST * alike.n_looked_at):
+        return 0.0
+    return float(alike.n_alike)
 
 
 def _equal_rows(hashes: Hashes, n_train: int) -> tuple[npt.NDArray[np.int64], float]:

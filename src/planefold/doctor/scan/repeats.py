@@ -130,6 +130,11 @@ def twins(hashes: Hashes) -> npt.NDArray[np.int64]:
     return np.asarray(first[codes], dtype=np.int64)
 
 
+def first_equal(sheet: Sheet) -> npt.NDArray[np.int64]:
+    """Return for each row to learn from the first one with equal inputs, whatever their targets are."""
+    return twins(row_hashes(sheet.identity[: sheet.n_train]))
+
+
 def measure_repeats(sheet: Sheet) -> Repeats:
     """Count equal rows among those to learn from."""
     cells = cells_of(sheet.train())

@@ -14,17 +14,21 @@ from planefold.core.errors import DataError, ParameterError, show, unknown_choic
 from planefold.core.records import Record
 from planefold.data.cells import Array
 from planefold.data.columns import Column, factorize
+from planefold.data.images.pictures import Pictures
 from planefold.data.inputs import missing_rows
 from planefold.data.schema import Schema, find_schema
 from planefold.data.tables import Table, is_frame, read_table
 from planefold.data.targets import find_task, read_target
+from planefold.doctor.scan.looks import Small, small_pictures
 
 Floats = npt.NDArray[np.float64]
 TASKS = ("auto", "classification", "regression")
+KINDS = ("auto", "rows", "pictures", "sounds")
 N_PARTS = 8  # of a picture, which are compared one by one
 MAX_PIXELS = 2600  # of a picture, after neighbouring pixels were averaged
 # An array with more columns than this is looked at as a whole, like a picture, and not column by column.
 MAX_COLUMNS = 400
+CHUNK = 256  # pictures that are brought to floats at a time
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -55,6 +59,12 @@ class Sheet(Record):
         Codes of what belongs together.
     time : float array of shape (n_rows,) or None
     time_name : str
+    kind : {"rows", "pictures", "sounds"}
+        What to call a row.
+    files : tuple of str
+        Where each row came from; empty where that is not known.
+    small : float32 array of shape (n_rows, height, width) or None
+        The pictures in grey and small; None where the rows are none.
     """
 
     schema: Schema | None
@@ -69,6 +79,9 @@ class Sheet(Record):
     groups: npt.NDArray[np.int64] | None = None
     time: Floats | None = None
     time_name: str = ""
+    kind: str = "rows"
+    files: tuple[str, ...] = ()
+    small: Small | None = None
 
     @property
     def n_rows(self) -> int:
@@ -99,7 +112,8 @@ class Sheet(Record):
 
         return replace(
             self, values=self.values[rows], identity=self.identity[rows], target=of(self.target),
-            groups=of(self.groups), time=of(self.time), n_train=len(train),
+            groups=of(self.groups), time=of(self.time), n_train=len(train), small=of(self.small),
+            files=tuple(self.files[row] for row in rows) if self.files else (),
         )  # fmt: skip
 
     def train(self) -> Sheet:
@@ -137,15 +151,22 @@ def read_sheet(
     names: Sequence[str] | None = None,
     groups: Any = None,
     time: Any = None,
+    files: Sequence[str] | None = None,
+    kind: str = "auto",
 ) -> Sheet:
     """Read the rows of both sides; the parameters are those of :func:`planefold.doctor.scan.scan`."""
     if task not in TASKS:
         raise unknown_choice("task", task, TASKS)
+    if kind not in KINDS:
+        raise unknown_choice("kind", kind, KINDS)
+    X, y, files = _of_pictures(X, y, X_val, files)
+    X_val, y_val, _ = _of_pictures(X_val, y_val, None, None)
     pictures, pictures_val = _pictures(X), _pictures(X_val)
     if pictures is not None or pictures_val is not None:
         sheet = _sheet_of_pictures(pictures, pictures_val, X, X_val)
     else:
         sheet = _sheet_of_tables(_table(X, names), None if X_val is None else _table(X_val, names), time)
+    sheet = _with_names(sheet, files, kind)
     sheet = _with_target(sheet, y, y_val, task)
     if time is not None and not isinstance(time, str):
         sheet = replace(sheet, time=_both_sides(time, sheet, "time"), time_name="time")
@@ -220,6 +241,28 @@ def _moments(column: Array) -> Floats:
 # -------------------------------------------------------------------------------------------------------- pictures
 
 
+def _of_pictures(X: Any, y: Any, X_val: Any, files: Sequence[str] | None) -> tuple[Any, Any, Sequence[str] | None]:
+    """Take pixels, labels and the names of files out of `Pictures`; leave anything else as it is."""
+    if not isinstance(X, Pictures):
+        return X, y, files
+    sides = [side for side in (X, X_val) if isinstance(side, Pictures)]
+    if files is None and all(side.files for side in sides):
+        files = [name for side in sides for name in side.files]
+    return X.pixels, X.labels if y is None else y, files
+
+
+def _with_names(sheet: Sheet, files: Sequence[str] | None, kind: str) -> Sheet:
+    if files is not None and len(files) not in (sheet.n_rows, sheet.n_train):
+        raise ParameterError(
+            f"files has {len(files)} names for {sheet.n_train} rows to learn from and {sheet.n_val} held-out ones"
+        )
+    if kind == "auto":
+        kind = "rows" if sheet.small is None else "pictures"
+    # Names of one side alone could not be put beside those of the other.
+    named = tuple(map(str, files)) if files is not None and len(files) == sheet.n_rows else ()
+    return replace(sheet, files=named, kind=kind)
+
+
 def _pictures(X: Any) -> Array | None:
     if X is None or isinstance(X, str | Table) or is_frame(X) or not hasattr(X, "ndim") or X.ndim not in (3, 4):
         return None
@@ -238,7 +281,7 @@ def _sheet_of_pictures(pictures: Array | None, others: Array | None, X: Any, X_v
     if array.size == 0:
         raise DataError("there are no pictures", details=f"X has shape {np.shape(X)}")
     flat = array.reshape(len(array), -1)
-    if not np.isfinite(flat).all():
+    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
         raise DataError("pictures hold values that are missing or infinite")
     values = _as_pixels(_shrunk(array))
     return Sheet(
@@ -249,11 +292,17 @@ def _sheet_of_pictures(pictures: Array | None, others: Array | None, X: Any, X_v
         identity=_identity_of_pixels(flat),
         n_train=0 if pictures is None else len(pictures),
         is_pictures=True,
+        small=small_pictures(array),
     )
 
 
 def _shrunk(pictures: Array) -> Floats:
     """Average neighbouring pixels until a picture has at most ``MAX_PIXELS``."""
+    starts = range(0, len(pictures), CHUNK)
+    return np.concatenate([_some_shrunk(pictures[start : start + CHUNK]) for start in starts])
+
+
+def _some_shrunk(pictures: Array) -> Floats:
     small = np.asarray(pictures, dtype=np.float64)
     while int(np.prod(small.shape[1:])) > MAX_PIXELS and min(small.shape[1:3]) > 1:
         height, width = small.shape[1] // 2 * 2, small.shape[2] // 2 * 2

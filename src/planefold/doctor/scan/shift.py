@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ from scipy.stats import chi2_contingency, kstwo, rankdata
 from planefold.core.records import Record
 from planefold.doctor.scan.columns import is_id
 from planefold.doctor.scan.forest import unseen_chances
+from planefold.doctor.scan.looks import looks_of
+from planefold.doctor.scan.names import keys_of, rule_of_names
 from planefold.doctor.scan.near import MIN_ROWS as ENOUGH_ROWS
 from planefold.doctor.scan.neighbours import K, chance_of_nearness, components, nearest, spread_points
 from planefold.doctor.scan.repeats import row_hashes, twins
@@ -36,7 +39,8 @@ class Shift(Record):
     z : float
         Standard errors above 0.5.
     columns : tuple of str
-        Columns whose distribution differs, the most different first.
+        Columns whose distribution differs, the most different first; of pictures "brightness" (of
+        sounds "level") and "contrast".
     distances : tuple of float
         Greatest difference of their two distribution functions (numbers) or half the sum of the differences of the
         shares (categories).
@@ -87,7 +91,8 @@ def measure_shift(sheet: Sheet, random: np.random.RandomState) -> Shift | None:
     side = np.arange(sheet.n_rows) >= sheet.n_train
     auc = _unseen_auc(values, side, random)
     error = np.sqrt((sheet.n_rows + 1) / (12 * sheet.n_train * sheet.n_val) / worth)
-    found = [] if sheet.is_pictures else sorted(_columns(sheet, worth), key=lambda entry: entry[2])
+    seen = _with_looks(sheet) if sheet.is_pictures else sheet
+    found = sorted(_columns(seen, worth), key=lambda entry: entry[2]) if seen is not None else []
     return Shift(
         n_train=sheet.n_train,
         n_val=sheet.n_val,
@@ -115,6 +120,15 @@ def _thinned(sheet: Sheet, random: np.random.RandomState) -> Sheet:
     return sheet.take(rows[rows < sheet.n_train], rows[rows >= sheet.n_train])
 
 
+def _with_looks(sheet: Sheet) -> Sheet | None:
+    """Put what can be seen of single pictures into the columns; None where a row is no picture, but a wide one."""
+    if sheet.small is None:
+        return None
+    looks = looks_of(sheet.small, sheet.kind)
+    values = np.column_stack(list(looks.values()))
+    return replace(sheet, names=tuple(looks), numeric=np.ones(len(looks), dtype=bool), values=values)
+
+
 def _comparable(sheet: Sheet) -> Sheet:
     """Leave out times and row numbers: that later rows are later is no shift."""
     if sheet.is_pictures:
@@ -135,9 +149,11 @@ def _worth_of_rows(sheet: Sheet) -> float:
     ----------
     Bartlett, "Some Aspects of the Time-Correlation Problem", Journal of the Royal Statistical Society 1935.
     """
+    if sheet.is_pictures:
+        return _worth_of_pictures(sheet)
     some = np.arange(min(sheet.n_train, MAX_FOLLOWING))
     values = sheet.values[some][:, sheet.numeric]
-    if sheet.is_pictures or not values.shape[1]:
+    if not values.shape[1]:
         return 1.0
     ranks = rankdata(np.nan_to_num(values), axis=0) - (len(some) + 1) / 2
     variance = np.sum(ranks * ranks, axis=0)
@@ -145,6 +161,15 @@ def _worth_of_rows(sheet: Sheet) -> float:
     # Below what chance gives rows in no order, they are taken to be in none.
     r = float(following.max()) if following.max() > 4 / np.sqrt(len(some)) else 0.0
     return max((1 - r) / (1 + r), 0.01)
+
+
+def _worth_of_pictures(sheet: Sheet) -> float:
+    """Count groups, not the pictures in them, where groups are given or the names of files show them."""
+    keys: npt.NDArray[Any] | None = sheet.groups
+    if keys is None and sheet.files:
+        rule = rule_of_names(sheet.files, len(sheet.classes))
+        keys = None if rule is None else keys_of(sheet.files, rule)
+    return 1.0 if keys is None else len(np.unique(keys)) / len(keys)
 
 
 def _unseen_auc(values: Floats, side: npt.NDArray[np.bool_], random: np.random.RandomState) -> float:

@@ -329,14 +329,15 @@ def estimator_net(model: Any) -> PiecewiseLinearNet:
     return replace(
         network,
         input_names=columns.names,
-        output_names=_output_names(model),
+        output_names=output_names_of(model),
         link=model.out_activation_,
-        offsets=_offsets(model),
+        offsets=offsets_of(model),
         description=said,
     )
 
 
-def _output_names(model: Any) -> tuple[str, ...]:
+def output_names_of(model: Any) -> tuple[str, ...]:
+    """Name the outputs of a fitted estimator: its classes, or its target."""
     n_outputs = model.net_.spec.n_outputs
     if not isinstance(model._target, NumberTarget):
         return tuple(str(label) for label in model.classes_.tolist()[-n_outputs:])
@@ -345,7 +346,7 @@ def _output_names(model: Any) -> tuple[str, ...]:
     return tuple(f"y{i}" for i in range(n_outputs))
 
 
-def _offsets(model: Any) -> tuple[float, ...]:
+def offsets_of(model: Any) -> tuple[float, ...]:
     """Return what the outputs of an estimator are compared with; empty where its threshold was never moved."""
     thresholds, n_outputs = getattr(model, "threshold_", None), model.net_.spec.n_outputs
     if thresholds is None or (model.out_activation_ == "logistic" and n_outputs > 1):
