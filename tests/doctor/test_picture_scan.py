@@ -204,7 +204,7 @@ def _of(n_groups, n_each, name):
     ],
 )
 def test_groups_are_found_in_names_by_a_rule_that_the_split_takes(name, first):
-    from planefold.data.images.groups import groups_of
+    from planefold.data.groups import groups_of
 
     files = _of(10, 4, name)
     rule = rule_of_names(files, n_classes=2)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from planefold.data import Table
     from planefold.doctor import Curves, Diagnosis
     from planefold.engine.run import Run
-    from planefold.estimators.base import BaseMLP
 
 EXIT_GATE = 3
 # How advice is written for Python -> what is typed at the command line.
@@ -122,9 +121,14 @@ def _draw(shown: Run | Curves | None, path: Path) -> None:
     save_picture(lambda: curves(shown), path)
 
 
-def _of_model(model: BaseMLP, data: Path | None, asked: Mapping[str, Any]) -> Diagnosis:
+def _of_model(model: Any, data: Path | None, asked: Mapping[str, Any]) -> Diagnosis:
     if data is None:
-        return model.diagnose()
+        return model.diagnose()  # type: ignore[no-any-return]
+    if hasattr(model, "size_"):
+        return _of_files(model, data, asked)
+    for path in (data, asked["validation"]):
+        if path is not None and path.is_dir():
+            raise DataError(f"{path} is a folder, and the model learned from a table", hint="name a CSV file")
     target = asked["target"] or model.target_name_
     learned = _read(data, asked)
     parts = {name: _column(learned, asked[flag], f"--{name}") for name, flag in (("group", "group"), ("time", "time_"))}
@@ -132,7 +136,23 @@ def _of_model(model: BaseMLP, data: Path | None, asked: Mapping[str, Any]) -> Di
     if asked["validation"] is not None:
         judged = _read(asked["validation"], asked)
         held_out = _apart(judged, target)
-    return model.diagnose(*_apart(learned, target), validation_data=held_out, groups=parts["group"], time=parts["time"])
+    found: Diagnosis = model.diagnose(
+        *_apart(learned, target), validation_data=held_out, groups=parts["group"], time=parts["time"]
+    )
+    return found
+
+
+def _of_files(model: Any, data: Path, asked: Mapping[str, Any]) -> Diagnosis:
+    """Look at a model of pictures or sounds, and at the folder that it learned from."""
+    from planefold.cli.folders import errors_of_files
+
+    for flag, name in (("--target", "target"), ("--time", "time_")):
+        if asked[name] is not None and (flag, asked[name]) != ("--target", "folder"):
+            raise ParameterError(f"{flag} {asked[name]} is for tables, and the model learned from files",
+                                 hint="leave it out")  # fmt: skip
+    with errors_of_files(asked["group"]):
+        found: Diagnosis = model.diagnose(data, validation_data=asked["validation"], groups=asked["group"])
+        return found
 
 
 def _of_table(file: Path, asked: Mapping[str, Any]) -> Diagnosis:

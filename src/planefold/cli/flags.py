@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from planefold.core.errors import ParameterError, PlanefoldError
@@ -63,6 +64,12 @@ def _typed(flag: str, value: str) -> str:
     if value.startswith("("):
         return f"{flag} {value.strip('()').replace(' ', '').removesuffix(',')}"
     return f"{flag} {value.strip(chr(39)).removesuffix('.0')}"  # click has made a float of --alpha 1
+
+
+def messages(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """Return what users are warned of, once each, in flags."""
+    told = [in_flags(str(warning.message)) for warning in caught if issubclass(warning.category, UserWarning)]
+    return list(dict.fromkeys(told))
 
 
 @contextlib.contextmanager

@@ -51,8 +51,11 @@ def _lines(model: Path, summary: dict[str, Any]) -> Iterator[str]:
     yield f"{model}: {manifest.get('estimator', 'a model')}, {_size(summary['file_size'])}, made {made}"
     classes = target.get("classes") or []
     shown = ", ".join(map(str, classes[:12])) + (f", ... ({len(classes)} in all)" if len(classes) > 12 else "")
-    yield f"  predicts  {target.get('name') or 'the target'}" + (f": {shown}" if classes else ", a number")
-    if network:
+    usual = "the target" if network.get("kind") != "cnn" else "the class" if classes else "the number"
+    yield f"  predicts  {target.get('name') or usual}" + (f": {shown}" if classes else ", a number")
+    if network.get("kind") == "cnn":
+        yield from _of_files(manifest, network)
+    elif network:
         units = [network["n_features"], *network["hidden_layer_sizes"], network["n_outputs"]]
         members = network.get("n_members", 1)
         yield (
@@ -67,6 +70,20 @@ def _lines(model: Path, summary: dict[str, Any]) -> Iterator[str]:
         width = min(max(len(column["name"]) for column in columns), WIDEST_NAME)
         for column in columns:
             yield f"    {column['name']:<{width}}  {_described(column)}"
+
+
+def _of_files(manifest: dict[str, Any], network: dict[str, Any]) -> Iterator[str]:
+    """Describe the network of a model of pictures or sounds, and what it takes."""
+    n_channels, height, width = network["input_shape"]
+    takes = f"{'grey' if n_channels == 1 else 'colour'} pictures"
+    if manifest.get("estimator") == "SoundClassifier":
+        takes = "sounds, as pictures"
+    yield f"  takes     {takes} of {height} x {width} (height x width)"
+    channels = "-".join(map(str, network["channels"]))
+    yield (
+        f"  network   convolutions of {channels} channels, {network['activation']}, "
+        f"{manifest.get('n_parameters', 0):,} parameters"
+    )
 
 
 def _size(n_bytes: int) -> str:

@@ -75,13 +75,14 @@ def images(
     A table has the columns label, file, pixel_0, pixel_1, ...: one row for each picture.
     """
     from planefold.data.images.reading import read_pictures
-    from planefold.data.images.writing import outputs_of, write_pictures
+    from planefold.data.images.writing import write_pictures
+    from planefold.data.outputs import outputs_of
 
     outputs = outputs_of(output)
     check_outputs({"the pictures": outputs[0], "the labels": outputs[1] if len(outputs) > 1 else None},
                   {"the source": source if source.is_file() else None})  # fmt: skip
     pictures = read_pictures(
-        source, size=_size(size), color=color, errors="skip" if skip_broken else "raise", column=column
+        source, size=read_size(size), color=color, errors="skip" if skip_broken else "raise", column=column
     )
     written = write_pictures(pictures, output)
     if as_json:
@@ -92,7 +93,8 @@ def images(
     say(_told(pictures))
 
 
-def _size(text: str) -> Any:
+def read_size(text: str) -> Any:
+    """Read --size as `read_pictures` takes it."""
     from planefold.core.errors import ParameterError, show
 
     if text in ("auto", "original"):

@@ -37,7 +37,7 @@ def sounds(source: Path, output: Path, feature: str, size: str, rate: str, secon
     WAV files need nothing else; FLAC, OGG and MP3 need the package soundfile. A table has the columns label, file,
     pixel_0, pixel_1, ...: one row for each sound, the lowest band first.
     """
-    from planefold.data.images.writing import outputs_of
+    from planefold.data.outputs import outputs_of
     from planefold.data.sounds import SoundFeatures, feature_pictures, read_sounds
     from planefold.data.sounds.writing import write_sounds
 
@@ -45,7 +45,7 @@ def sounds(source: Path, output: Path, feature: str, size: str, rate: str, secon
     check_outputs({"the pictures": outputs[0], "the labels": outputs[1] if len(outputs) > 1 else None},
                   {"the source": source if source.is_file() else None})  # fmt: skip
     wanted: dict[str, Any] = {"kind": feature, "n_fft": n_fft, "hop_length": hop_length, "n_mels": n_mels,
-                              "size": _size(size)}  # fmt: skip
+                              "size": read_size(size)}  # fmt: skip
     at = _number("--rate", rate, int)
     if at != "auto":
         SoundFeatures(**wanted, rate=at)  # what is wrong with the settings is said before anything is read
@@ -63,7 +63,8 @@ def sounds(source: Path, output: Path, feature: str, size: str, rate: str, secon
     say(_told(found, feature, pictures.shape[2:]))
 
 
-def _size(text: str) -> tuple[int, ...]:
+def read_size(text: str) -> tuple[int, ...]:
+    """Read --size as `SoundFeatures` takes it: () leaves pictures as they are."""
     from planefold.core.errors import ParameterError, show
 
     if text == "original":

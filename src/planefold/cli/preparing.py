@@ -62,11 +62,7 @@ def prepare(table: Table, target: str, options: Mapping[str, Any]) -> Job:
     group = options["group"]
     left_out = [*options["drop"], *([group] if group else [])]  # who it was must not be what is learned
     _refuse_columns(table, target, options)
-    if not 0 < options["test_size"] < 1:
-        raise ParameterError(
-            f"--test-size {options['test_size']:g} must be a share between 0 and 1",
-            hint="0.2 keeps a fifth of the rows",
-        )
+    check_test_size(options["test_size"], "keeps a fifth of the rows")
     model, task, why = choose_estimator(table, target, read_parameters(options), task=options["task"])
     types = dict(_types(options["types"], table, target))
     types = {column: kind for column, kind in types.items() if column not in left_out}
@@ -85,6 +81,12 @@ def prepare(table: Table, target: str, options: Mapping[str, Any]) -> Job:
         **_split(table, target, task, options),
     )
     return _without_single_rows(job) if task == "classification" else job
+
+
+def check_test_size(share: float, a_fifth: str) -> None:
+    """Refuse a --test-size that is no share; ``a_fifth`` says what 0.2 would do."""
+    if not 0 < share < 1:
+        raise ParameterError(f"--test-size {share:g} must be a share between 0 and 1", hint=f"0.2 {a_fifth}")
 
 
 # --------------------------------------------------------------------------------------------------------- columns

@@ -1,4 +1,4 @@
-"""`planefold train`: from a table to a trained, judged, saved and reported model."""
+"""`planefold train`: from a table, or a folder, to a trained, judged, saved and reported model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planefold.cli.flags import errors_in_flags, in_flags
+from planefold.cli.flags import errors_in_flags, in_flags, messages
 from planefold.cli.options import (
     check_outputs,
     command_line,
@@ -39,6 +39,7 @@ PARTS = {
     "hidden": "The network",
     "loss": "The training",
     "class_weight": "Rare classes",
+    "test": "Folders of pictures and sounds",
     "device": "Everything else",
 }
 
@@ -61,10 +62,12 @@ class InParts(click.Command):
 
 
 @click.command(
-    cls=InParts, short_help="Train a model on a table, judge it, save it.", context_settings={"show_default": True}
+    cls=InParts,
+    short_help="Train a model on a table or a folder, judge it, save it.",
+    context_settings={"show_default": True},
 )
 @click.argument("data", type=Path)
-@click.option("--target", "-t", metavar="COLUMN", help="The column to predict; the one thing that must be said.")
+@click.option("--target", "-t", metavar="COLUMN", help="The column to predict; of a table it must be said.")
 @click.option("--output", "-o", type=Path, metavar="FILE", help="Where the model goes; default: like DATA, with .fold.")
 @click.option(
     "--report",
@@ -81,7 +84,12 @@ class InParts(click.Command):
     help="Predict a number, or a class.",
 )
 @click.option("--test-size", metavar="SHARE", type=float, default=0.2, help="Share of the rows kept to judge by.")
-@click.option("--group", metavar="COLUMN", help="Keep rows of one group (a patient, a house) on one side.")
+@click.option(
+    "--group",
+    metavar="COLUMN",
+    help="Keep rows of one group (a patient, a house) on one side. Of a folder: an expression that finds the group "
+    "in the name of a file.",
+)
 @click.option("--time", "time_", metavar="COLUMN", help="Judge by the latest rows in this column's order.")
 @click.option(
     "--type",
@@ -114,6 +122,10 @@ class InParts(click.Command):
     metavar="NUMBER",
     help="Probability from which the second class is predicted; f1, balanced_accuracy or matthews_corrcoef tunes it.",
 )
+@click.option("--test", type=Path, metavar="FOLDER", help="Judge by the files of another folder.")
+@click.option("--size", metavar="SIZE", help="HEIGHTxWIDTH, or the pixels of the longer side, that pictures "
+              "are brought to; of sounds, HEIGHTxWIDTH of their pictures.")  # fmt: skip
+@click.option("--skip-broken", is_flag=True, help="Leave files out that cannot be read, rather than stop.")
 @click.option("--fix", is_flag=True, help="Train again as the doctor advises, and keep what is clearly better.")
 @click.option("--device", default="auto", metavar="NAME", help="cpu, cuda, ...")
 @click.option("--seed", type=int, default=0, metavar="N", help="The same number gives the same model.")
@@ -122,13 +134,19 @@ class InParts(click.Command):
 @click.pass_context
 def train(context: click.Context, /, data: Path, target: str | None, output: Path | None, report_path: Path | None,
           no_report: bool, as_json: bool, **options: Any) -> int:  # fmt: skip
-    """Train a model on the table in the CSV file DATA.
+    """Train a model on the table in the CSV file DATA, or on the pictures or sounds in the folder DATA.
 
-    Nothing but the target has to be said: what each column is, the task, the split and the network's size are
-    found, and told. Ctrl-C ends the training early and keeps the best weights so far.
+    Of a table nothing but the target has to be said: what each column is, the task, the split and the network's size
+    are found, and told. A folder needs one folder for each class. Ctrl-C ends the training early and keeps the best
+    weights so far.
     """
+    from planefold.cli.train_folder import refuse_for_tables, train_folder
     from planefold.data import read_table
 
+    if data.is_dir():
+        return train_folder(context, data, output=output, report_path=report_path, no_report=no_report,
+                            as_json=as_json, options=options | {"target": target})  # fmt: skip
+    refuse_for_tables(context, data)
     if target is None:
         raise _no_target(context, data, options)
     table = read_table(data, delimiter=options["delimiter"], encoding=options["encoding"],
@@ -158,7 +176,7 @@ def train(context: click.Context, /, data: Path, target: str | None, output: Pat
     if as_json:
         print_json(result)
     else:
-        _print_result(output, report_path, judged, retrial)
+        print_result(output, report_path, judged, retrial)
     return 130 if job.model.run_.stopped_because == "interrupted" else 0
 
 
@@ -189,7 +207,7 @@ def _fit(job: Job, target: str) -> list[str]:
                 error.add_note(f"while training on {job.X.source}")
             raise
     job.model.target_name_ = target
-    return _messages(caught)
+    return messages(caught)
 
 
 def _fix(job: Job, target: str, *, as_json: bool) -> tuple[Job, Retrial | None]:
@@ -209,7 +227,7 @@ def _fix(job: Job, target: str, *, as_json: bool) -> tuple[Job, Retrial | None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         retrial = job.model.retrain(finding, X, y, groups=groups)
-    for message in _messages(caught):
+    for message in messages(caught):
         note(message)
     retrial.model.target_name_ = target
     return (replace(job, model=retrial.model) if retrial.kept == "after" else job), retrial
@@ -223,12 +241,6 @@ def _why_not(job: Job, found: Sequence[Finding]) -> str:
         return "the doctor finds nothing wrong"
     codes = listed([f"{finding.code} {finding.title}" for finding in found], limit=3)
     return f"no parameter does what is advised against {codes}"
-
-
-def _messages(caught: Sequence[warnings.WarningMessage]) -> list[str]:
-    """Return what users are warned of, once each, in flags."""
-    told = [in_flags(str(warning.message)) for warning in caught if issubclass(warning.category, UserWarning)]
-    return list(dict.fromkeys(told))
 
 
 def _judge(
@@ -291,9 +303,10 @@ def _described(model: Any) -> str:
     return f"{members} {sizes}, {spec.n_parameters:,} parameters: {epochs} in {run.seconds:.1f} s on {run.device}{best}"
 
 
-def _print_result(
+def print_result(
     output: Path, report_path: Path | None, judged: tuple[Evaluation, Diagnosis], retrial: Retrial | None
 ) -> None:
+    """Print the verdict, the findings, and where the files are."""
     evaluation, diagnosis = judged
     if retrial is not None:
         for line in str(retrial).splitlines():

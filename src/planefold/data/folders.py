@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planefold.core.errors import DataError, listed, show
+from planefold.core.errors import DataError, listed
 from planefold.core.files import file_error
 from planefold.data.tables import Table
 
@@ -23,6 +23,7 @@ Parts = tuple[str, ...]
 
 # Names of folders that part a data set, and are no classes.
 _PARTS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev"))
+_DEEPEST = 100
 LABEL_NAMES = ("label", "class", "target", "category", "y")
 
 
@@ -32,17 +33,26 @@ class Kind:
 
     Parameters
     ----------
-    plural : str
-        "sounds".
+    singular, plural : str
+        "sound", "sounds".
     endings : frozenset of str
         How names of such files end, in small letters and with the dot.
+    usual : tuple of str
+        Those endings that a message names.
     """
 
+    singular: str
     plural: str
     endings: frozenset[str]
+    usual: tuple[str, ...]
 
     def fits(self, name: str) -> bool:
-        """Tell by the ending of a name whether a file should be one of them."""
+        """Tell by the ending of a name whether a file should be one of them.
+
+        >>> text = Kind(singular="text", plural="texts", endings=frozenset((".txt",)), usual=(".txt",))
+        >>> text.fits("26 (19).TXT"), text.fits("Thumbs.db")
+        (True, False)
+        """
         return os.path.splitext(name)[1].lower() in self.endings
 
 
@@ -52,11 +62,11 @@ class Listing:
 
     Parameters
     ----------
-    paths : tuple of str
-        Where each is.
+    items : tuple of str, bytes or PIL.Image.Image
+        Paths that can be opened; of pictures also their bytes, or what Pillow has opened.
     names : tuple of str
         What each is called, for people: below the folder, with ``/`` on every system.
-    labels : array of shape (n_files,), optional
+    labels : array of shape (n_items,), optional
     source : str
         What was named, for messages.
     refused : tuple of (str, str)
@@ -65,7 +75,7 @@ class Listing:
         What a person should know.
     """
 
-    paths: tuple[str, ...]
+    items: tuple[Any, ...]
     names: tuple[str, ...]
     labels: Array | None = None
     source: str
@@ -111,7 +121,8 @@ def list_folder(folder: str, kind: Kind) -> Listing:
     tops = {parts[0] for parts in found if len(parts) > 1}
     _refuse_parts(found, tops, name)
     notes = []
-    empty = [readable(top) for top in _folders_of(folder) if top not in tops]
+    unseen = {name.split("/")[0] for name, _ in refused}
+    empty = [readable(top) for top in _folders_of(folder) if top not in tops and readable(top) not in unseen]
     if tops and empty:
         notes.append(f"{name}: no {kind.plural} in the folder{'s' * (len(empty) > 1)} {listed(empty)}; "
                      "there is no such class")  # fmt: skip
@@ -121,7 +132,7 @@ def list_folder(folder: str, kind: Kind) -> Listing:
         notes.append(f"{name} holds {kind.plural} beside its folders ({first}): "
                      "the folders' names are not taken as classes")  # fmt: skip
     return Listing(
-        paths=tuple(os.path.join(folder, *parts) for parts in found),
+        items=tuple(os.path.join(folder, *parts) for parts in found),
         names=tuple("/".join(map(readable, parts)) for parts in found),
         labels=_texts([_label(parts[0]) for parts in found]) if tops and not is_mixed else None,
         source=name,
@@ -130,7 +141,7 @@ def list_folder(folder: str, kind: Kind) -> Listing:
     )
 
 
-def _texts(values: Sequence[str]) -> Array:
+def _texts(values: Sequence[Any]) -> Array:
     labels = np.empty(len(values), dtype=object)
     labels[:] = values
     return labels
@@ -146,6 +157,9 @@ def _walk(
 ) -> Iterator[Parts]:
     """Yield the parts of each file's path below the folder, in natural order; links in a circle end."""
     here = os.path.join(folder, *parts)
+    if len(parts) > _DEEPEST:
+        refused.append(("/".join(map(readable, parts[:3])) + "/...", f"folders lie more than {_DEEPEST} deep"))
+        return
     try:
         status = os.stat(here)
         me = (status.st_dev, status.st_ino)
@@ -195,7 +209,7 @@ def _nothing(folder: str, name: str, kind: Kind) -> DataError:
     return DataError(
         f"there are no {kind.plural} in {name}",
         details="; ".join(details) or "the folder is empty",
-        hint=f"{kind.plural} end in {listed(sorted(kind.endings), 20)}; one folder for each class",
+        hint=f"{kind.plural} end in {', '.join(kind.usual)} and the like; one folder for each class",
     )
 
 
@@ -216,22 +230,15 @@ def _refuse_parts(found: Sequence[Parts], tops: set[str], name: str) -> None:
 # --------------------------------------------------------------------------------------------------- lists, tables
 
 
-def list_paths(paths: Sequence[Any], source: str) -> Listing:
-    """List files that are named one by one, in their order.
-
-    Raises
-    ------
-    DataError
-        If an entry is no path.
-    """
-    wrong = next((i for i, path in enumerate(paths) if not isinstance(path, str | os.PathLike) or not str(path)), None)
-    if wrong is not None:
-        raise DataError(f"entry {wrong} of the list is {show(paths[wrong])}, which is no path")
-    texts = [os.fspath(path) for path in paths]
-    return Listing(paths=tuple(map(os.path.expanduser, texts)), names=tuple(map(readable, texts)), source=source)
+def list_items(items: Sequence[Any], source: str, kind: Kind) -> Listing:
+    """List what is given one by one, in its order: paths, or the bytes of files and the like."""
+    names = [readable(os.fspath(item)) if isinstance(item, str | os.PathLike) else f"{kind.singular} {i + 1}"
+             for i, item in enumerate(items)]  # fmt: skip
+    return Listing(items=tuple(os.fspath(item) if isinstance(item, os.PathLike) else item for item in items),
+                   names=tuple(names), source=source)  # fmt: skip
 
 
-def list_table(table: Table, column: str, target: str | None, folder: Path | None) -> Listing:
+def list_table(table: Table, column: str, target: str | None, folder: Path | None, kind: Kind) -> Listing:
     """List the files that a column of a table names, relative to the folder that the table lies in.
 
     Raises
@@ -242,34 +249,32 @@ def list_table(table: Table, column: str, target: str | None, folder: Path | Non
     values = table[column].tolist()
     for row, value in enumerate(values, 1):
         if not isinstance(value, str) or not value:
-            raise DataError(f'{table.source}, row {row}: column "{column}" names no file', details=f"found {value}")
+            told = f'{table.source}, row {row}: column "{column}" names no {kind.singular}'
+            raise DataError(told, details=f"found {value}")
     return Listing(
-        paths=tuple(str(folder / value) if folder is not None else value for value in values),
+        items=tuple(str(folder / value) if folder is not None else value for value in values),
         names=tuple(map(readable, values)),
         labels=labels_of(table, target, {column}),
         source=table.source,
     )
 
 
-def path_column(table: Table, column: str | None, kind: Kind) -> str:
-    """Find the column with the paths.
+def path_column(table: Table, column: str | None, kind: Kind) -> str | None:
+    """Find the column with the paths, or None where there is none.
 
     Raises
     ------
     DataError
-        If there is none, there are several, or the column that was named is not there.
+        If there are several, or the column that was named is not there.
     """
     if column is not None:
         table[column]
         return column
     found = [name for name, values in table.columns.items() if values.dtype == object and _are_paths(values, kind)]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    if len(found) > 1:
         raise DataError(f"{table.source} has {len(found)} columns with paths of {kind.plural}: {listed(found)}",
                         hint=f"say which: column={found[0]!r}")  # fmt: skip
-    raise DataError(f"{table.source} has no column with paths of {kind.plural}",
-                    details=f"columns: {listed(table.names)}", hint="say which it is: column=")  # fmt: skip
+    return found[0] if found else None
 
 
 def _are_paths(values: Array, kind: Kind) -> bool:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from planefold.core.errors import DataError, ParameterError
-from planefold.data.images.groups import groups_of
+from planefold.data.groups import groups_of
 from planefold.data.splits import split_rows
 from planefold.data.targets import read_target
 from planefold.engine.objectives import OBJECTIVES

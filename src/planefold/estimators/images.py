@@ -11,10 +11,10 @@ import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from planefold.core.errors import DataError, ParameterError, show
+from planefold.core.errors import DataError, ParameterError, show, unknown_choice
 from planefold.data.augmentation import augmentation_of
+from planefold.data.groups import groups_of
 from planefold.data.images import PictureStore, read_pictures
-from planefold.data.images.groups import groups_of
 from planefold.engine.run import Epoch
 from planefold.engine.schedules import Schedule
 from planefold.engine.sources import Rows
@@ -22,9 +22,9 @@ from planefold.estimators.class_targets import ClassTargets
 from planefold.estimators.inputs import read_groups, read_target_values, read_weights
 from planefold.estimators.instruments import Instruments
 from planefold.estimators.number_targets import NumberTargets
-from planefold.estimators.parameters import MAX_PARAMETERS, check_some
+from planefold.estimators.parameters import MAX_LAYERS, MAX_PARAMETERS, check_some
 from planefold.estimators.training import Array, BaseNetwork
-from planefold.networks.cnn import CNNSpec
+from planefold.networks.cnn import ACTIVATIONS, CNNSpec
 from planefold.networks.network import ModuleNet
 
 T = TypeVar("T", bound=type)
@@ -78,6 +78,8 @@ net_ : planefold.networks.ModuleNet
 size_ : (int, int)
     Height and width that pictures are brought to.
 color_ : {"grey", "rgb"}
+white_ : float or None
+    What is full brightness in arrays of fractions, 1 or 255, as they were in the training; None where there were none.
 mean_, scale_ : ndarray of shape (n_channels,)
     Mean and deviation of the training pixels, in shares of full brightness.
 skipped_ : tuple of (str, str)
@@ -110,6 +112,8 @@ class BaseImages(Instruments, BaseNetwork):
 
     _auto_batch_size, _enough_steps, _least_epochs, _most_epochs = 64, 1200, 10, 60
 
+    loss: str
+    _losses: tuple[str, ...] = ("log_loss",)
     channels: Any
     convolutions: Any
     size: Any
@@ -157,18 +161,29 @@ class BaseImages(Instruments, BaseNetwork):
         return super().fit(X, y, sample_weight, validation_data=validation_data, groups=groups)
 
     def _check(self) -> None:
-        check_some(self.get_params(deep=False))
+        parameters = self.get_params(deep=False)
+        check_some(parameters)
+        _check_network(parameters)
+        augmentation_of(self._changes_asked())
+        if parameters.get("loss", self.loss) not in self._losses:
+            raise unknown_choice("loss", self.loss, self._losses)
+        if self.solver == "lbfgs":
+            raise ParameterError(
+                "solver='lbfgs' takes all pictures in each step, without chance, and convolutional networks need many",
+                hint="solver='adamw', or another one that takes batches",
+            )
 
     # ----------------------------------------------------------------------------------------- read
 
     def _read_pictures(self, X: Any, *, fresh: bool = False) -> Any:
         if fresh:
             pictures = read_pictures(X, size=self.size, color=self.color)
-            self.skipped_ = pictures.skipped
+            self.skipped_, self.white_ = pictures.skipped, pictures.white
             self.size_ = (int(pictures.shape[1]), int(pictures.shape[2]))
             self.color_ = "grey" if pictures.shape[3] == 1 else "rgb"
             return pictures
-        return read_pictures(X, size=self.size_, color=self.color_)
+        # A dark picture alone does not say what is white: the others did.
+        return read_pictures(X, size=self.size_, color=self.color_, white=self.white_)
 
     def _pair(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Take the labels from the folders where none are given."""
@@ -236,8 +251,12 @@ class BaseImages(Instruments, BaseNetwork):
         deviation = (values.std(axis=0, dtype=np.float64) / 255).astype(np.float32)
         self.scale_ = np.where(deviation > 0, deviation, np.float32(1))
 
+    def _changes_asked(self) -> Sequence[str] | None:
+        """Return the changes that were named, if any were."""
+        return None if isinstance(self.augment, str) and self.augment == "auto" else self.augment
+
     def _changes(self) -> Sequence[str] | None:
-        if self.augment != "auto":
+        if not (isinstance(self.augment, str) and self.augment == "auto"):
             return self.augment  # type: ignore[no-any-return]
         if min(self.size_) < LARGE:
             return None
@@ -258,12 +277,20 @@ class BaseImages(Instruments, BaseNetwork):
         return spec.build(random_state)
 
     def _new_spec(self, shape: Sequence[int], n_outputs: int) -> CNNSpec:
+        if isinstance(self.channels, str) and min(shape[1:]) < 2:
+            raise DataError(
+                f"pictures of {shape[1]} x {shape[2]} pixels are too small for a convolutional network",
+                details="each side needs 2 pixels at least",
+                hint="planefold.MLPClassifier and MLPRegressor take the pixels as columns",
+            )
         channels = automatic_channels(shape) if isinstance(self.channels, str) else tuple(map(int, self.channels))
         convolutions: Any = self.convolutions
         if isinstance(convolutions, str):
             convolutions = (1, *[2] * (len(channels) - 1))
-        elif not isinstance(convolutions, int):
+        elif np.ndim(convolutions):
             convolutions = tuple(map(int, convolutions))
+        else:
+            convolutions = int(convolutions)
         return CNNSpec(
             input_shape=(int(shape[0]), int(shape[1]), int(shape[2])), n_outputs=n_outputs, channels=channels,
             convolutions=convolutions, kernel_size=self.kernel_size, batch_norm=self.batch_norm,
@@ -288,6 +315,35 @@ class BaseImages(Instruments, BaseNetwork):
                 some = slice(start, min(start + 512, len(rows)))
                 outputs[some] = self.net_(store.take_rows(some))[0].numpy()
         return outputs
+
+
+def _check_network(parameters: Mapping[str, Any]) -> None:
+    """Refuse what makes no network, as far as that is seen before there are pictures."""
+    for name, example in (("channels", "(16, 32, 64)"), ("convolutions", "2 or (1, 2, 2)")):
+        value = parameters[name]
+        if isinstance(value, str) and value == "auto":
+            continue
+        one = name == "convolutions" and _is_count(value)
+        several = isinstance(value, list | tuple | np.ndarray) and len(value) > 0 and all(map(_is_count, value))
+        if not (one or several):
+            raise ParameterError(
+                f"{name}={show(value)} must be 'auto' or whole numbers above 0, one for each block",
+                hint=f"for example {name}={example}",
+            )
+        n_layers = int(value) if one else max(len(value), sum(map(int, value)) if name == "convolutions" else 0)
+        if n_layers > MAX_LAYERS:
+            raise ParameterError(f"{name}={show(value)} makes more than {MAX_LAYERS:,} layers")
+    if not _is_count(parameters["kernel_size"]):
+        raise ParameterError(f"kernel_size={show(parameters['kernel_size'])} must be an odd whole number")
+    rate = parameters["dropout"]
+    if isinstance(rate, bool) or not isinstance(rate, int | float | np.integer | np.floating):
+        raise ParameterError(f"dropout={show(rate)} must be a share, from 0 to below 1")
+    if parameters["activation"] not in ACTIVATIONS:
+        raise unknown_choice("activation", parameters["activation"], list(ACTIVATIONS))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0
 
 
 def automatic_channels(shape: Sequence[int]) -> tuple[int, ...]:
@@ -357,6 +413,17 @@ class ImageRegressor(NumberTargets, RegressorMixin, BaseImages):  # type: ignore
     """A convolutional network that tells numbers from pictures.
 
     {parameters}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.zeros((200, 12, 12), np.uint8)  # a bright bar; how far is it from the left?
+    >>> place = rng.integers(0, 12, 200)
+    >>> X[np.arange(200), :, place] = 255
+    >>> model = ImageRegressor(max_iter=30, random_state=0).fit(X, abs(place - 5.5))
+    >>> model.predict(X[:2]).shape
+    (2,)
     """
 
     _losses = ("squared_error", "mean_squared_error", "absolute_error", "huber", "poisson")

@@ -17,7 +17,7 @@ from planefold.doctor import Diagnosis
 from planefold.estimators.class_targets import ClassTargets
 from planefold.estimators.images import BaseImages
 from planefold.estimators.loading import versions
-from planefold.estimators.reporting import UNTOLD, comparable, task_of
+from planefold.estimators.reporting import UNTOLD, comparable, diagnosed, task_of
 from planefold.reports import Evaluation, ReportData, evaluate, write_report
 from planefold.reports.pictures_data import pictures_data
 from planefold.reports.pixel_baselines import fit_pixel_baselines
@@ -73,7 +73,7 @@ def evaluation_of(model: BaseImages, found: Judged, train: tuple[Any, Any] | Non
     if train is not None:
         baselines = fit_pixel_baselines(
             task=task, X_train=_values(train[0]), y_train=train[1], X_test=_values(found.pictures),
-            of="pixels" if noun_of(model) == "picture" else "small pictures of sound",
+            of="pixels" if noun_of(model) == "picture" else "loudness",
         )  # fmt: skip
     names = list(model.classes_) if isinstance(model, ClassTargets) else None
     how: dict[str, Any] = {
@@ -151,7 +151,7 @@ def report_pictures(
         },
         evaluation=evaluation,
         run=model.run_,
-        diagnosis=diagnosis or model.diagnose(),
+        diagnosis=diagnosis or diagnosed(model, found.pictures, found.truth, learned),
         retrial=() if retrial is None else tuple(retrial.rows()),
         retrial_outcome="" if retrial is None else f"{retrial.headline}. The one {retrial.kept} was kept.",
         notes=_notes(model, found, learned),

@@ -187,11 +187,12 @@ def _refuse_missing(y: Any) -> None:
         raise ParameterError("the targets of the rows are needed, too", hint="give y, or the name of its column")
 
 
-def diagnosed(model: BaseMLP, X: Any, y: Any, train: tuple[Any, Any] | None, *, groups: Any = None) -> Diagnosis:
+def diagnosed(model: Any, X: Any, y: Any, train: tuple[Any, Any] | None, *, groups: Any = None) -> Diagnosis:
     """Ask the doctor, with all the rows there are: those in ``train`` were learned from, X and y were not."""
-    if train is None:
-        return model.diagnose()
-    return model.diagnose(*train, validation_data=(X, y), groups=groups)
+    found: Diagnosis = (
+        model.diagnose() if train is None else model.diagnose(*train, validation_data=(X, y), groups=groups)
+    )
+    return found
 
 
 def _read(model: BaseMLP, X: Any, y: Any, evaluation: Evaluation, rows: Any) -> Mapping[str, Any]:

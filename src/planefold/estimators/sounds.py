@@ -14,7 +14,7 @@ from sklearn.base import ClassifierMixin
 from torch import Tensor
 
 from planefold.core.errors import ParameterError, show, unknown_choice
-from planefold.data.sounds import KINDS, SoundFeatures, Sounds, feature_pictures, read_sounds
+from planefold.data.sounds import KINDS, SoundFeatures, feature_pictures, read_sounds
 from planefold.engine.run import Epoch
 from planefold.engine.schedules import Schedule
 from planefold.estimators.class_targets import ClassTargets
@@ -30,7 +30,7 @@ feature : {"mel", "spectrogram", "chroma"}
 rate : int
     Samples a second that sounds are brought to: 16,000 hold all of speech.
 seconds : "auto" or float
-    How long each sound is made, by silence at the end or by cutting; "auto" is the commonest length.
+    How long each sound is made, by silence around it or by cutting; "auto" is the commonest length.
 size : None or (int, int)
     Height and width that the pictures are brought to; None leaves them as they are."""
 
@@ -163,9 +163,7 @@ class SoundClassifier(ClassTargets, ClassifierMixin, BaseImages):  # type: ignor
             return X
         if fresh:
             self.features_ = self._new_features()
-        sounds = X if isinstance(X, Sounds) else read_sounds(
-            X, rate=self.features_.rate, seconds=self.seconds if fresh else self.seconds_
-        )  # fmt: skip
+        sounds = read_sounds(X, rate=self.features_.rate, seconds=self.seconds if fresh else self.seconds_)
         if fresh:
             self.seconds_ = sounds.seconds
             self.skipped_ = sounds.skipped

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planefold.networks.affine import Floats
 from planefold.plots.style import BLUE, GREY, INK, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize
+
+    from planefold.networks.affine import Floats
 
 # After Okabe and Ito, without the yellow that white swallows; the first two as in the picture of the lone point.
 CLASSES = (ORANGE, BLUE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A4E12", GREY)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from planefold.networks.affine import Floats
 from planefold.plots.palette import tint, unit_colour, value_shades
 from planefold.plots.style import INK, quiet
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
 
+    from planefold.networks.affine import Floats
     from planefold.reading.slices.records import Planes
     from planefold.reading.slices.restrictions import View
 

@@ -34,6 +34,7 @@ SAME_PLACE = 1e-12  # of the whole way: breaks nearer to each other count as one
 EXACT = 1e-9  # of the largest output: what the network itself may differ from its pieces
 N_CHECKED = 64
 MOST_PIECES = 100_000
+ENOUGH = 0.05  # of the way, to tell how many pieces all of it has
 
 
 class Border(NamedTuple):
@@ -155,7 +156,7 @@ def between(
     NotPiecewiseLinearError
         If the network is not piecewise linear: of tanh there are no pieces.
     ParameterError
-        If there are more than ``most_pieces`` pieces.
+        If there are more than ``most_pieces`` pieces, or a twentieth of the way says that there will be twice as many.
 
     See Also
     --------
@@ -166,7 +167,8 @@ def between(
     In float64: places and outputs are exact up to rounding, differences below 1e-12 of a layer's largest number count
     as ties, and breaks that lie nearer together than 1e-12 of the way as one. At 64 places between breaks the network
     itself is compared with its pieces; the certificate says whether they agree to 1e-9. Cost: about one prediction a
-    piece; memory does not grow with the number of pieces but for the result.
+    piece; memory does not grow with the number of pieces but for the result. Of the default network, pictures of 28 x
+    28 pixels have some 5,000 pieces between them, of 64 x 64 pixels with colours some 40,000.
 
     References
     ----------
@@ -180,8 +182,8 @@ def between(
     >>> X = (digits.images * 15.9).astype("uint8")
     >>> model = ImageClassifier(max_iter=2, random_state=0).fit(X, digits.target)
     >>> path = between(model, X[0], X[1])
-    >>> path.n_pieces > 10, path.ends[0], path.ends[-1]
-    (True, 0.0, 1.0)
+    >>> path.n_pieces > 10, len(path.values) == len(path.ends)
+    (True, True)
     """
     if most_pieces < 1:
         raise ParameterError(f"most_pieces={show(most_pieces)} must be above 0")
@@ -383,12 +385,13 @@ class _Walk:
                 layers.append(made[skip:])
                 n += len(t) - 1
                 bar.update(int(1000 * t[-1]), f"{n:,} pieces")
-                if n > most_pieces:
+                expected = int(n / t[-1])
+                if n > most_pieces or (t[-1] > ENOUGH and expected > 2 * most_pieces):
                     raise ParameterError(
-                        f"the way from one picture to the other has more than {most_pieces:,} pieces",
-                        details=f"{n:,} up to t = {t[-1]:.3g}, and about {int(n / t[-1]):,} in all",
+                        f"the way from one picture to the other has about {expected:,} pieces",
+                        details=f"{n:,} up to t = {t[-1]:.3g}; most_pieces={most_pieces:,} are allowed",
                         hint="pictures that are more alike, a network with fewer channels, smaller pictures (size=), "
-                        f"or most_pieces={2 * int(n / t[-1])} with patience; local_picture reads one plane at once",
+                        f"or most_pieces={2 * expected} with patience; local_picture reads one plane at once",
                     )
         return np.concatenate(places), np.concatenate(values), np.concatenate(layers)
 

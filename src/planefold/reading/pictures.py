@@ -339,7 +339,7 @@ def local_picture(model: Any, picture: npt.ArrayLike, output: Any = None, *, aga
     >>> X = (digits.images * 15.9).astype("uint8")
     >>> model = ImageClassifier(max_iter=2, random_state=0).fit(X, digits.target)
     >>> plane = local_picture(model, X[0])
-    >>> plane.weights.shape, abs((plane.weights * X[0]).sum() + plane.intercept - plane.output) < 1e-6
+    >>> plane.weights.shape, bool(abs(plane.contributions.sum() + plane.intercept - plane.output) < 1e-6)
     ((8, 8), True)
     """
     module = PictureNet(model)

@@ -36,7 +36,7 @@ def intervals(headline: Metric, baselines: dict[str, Metric], width: int) -> str
     # The rival that is hard to beat stands next to the model, the trivial rule last.
     order = sorted(baselines, key=lambda name: name in TRIVIAL)
     rows = [("This model", "circle", headline)]
-    rows += [(_NAMES.get(n, n), "square" if n in TRIVIAL else "diamond", baselines[n]) for n in order]
+    rows += [(_name(n), "square" if n in TRIVIAL else "diamond", baselines[n]) for n in order]
     said = _said([metric for _, _, metric in rows])
     roomy = width > 450
     # 8.4 pixels hold a digit of the widest system font in bold.
@@ -69,6 +69,12 @@ def intervals(headline: Metric, baselines: dict[str, Metric], width: int) -> str
     parts.append(label((left + width - right) / 2, bottom + 38, said_below, "axis", anchor="middle"))
     desc = "; ".join(f"{name}: {_in_words(metric)}" for name, _, metric in rows)
     return svg(width, bottom + 46, "".join(parts), title=f"{headline.name} of the model and its baselines", desc=desc)
+
+
+def _name(baseline: str) -> str:
+    """Name a baseline where there is little room: what it learned from is said elsewhere."""
+    short, on, _ = baseline.partition(" on ")
+    return _NAMES.get(baseline, capital(short) if on else baseline)
 
 
 def _said(found: Sequence[Metric]) -> list[str]:

@@ -73,9 +73,7 @@ def _rival(baselines: Mapping[str, Metric]) -> str:
     return max(strong, key=lambda name: strong[name].value * (1 if strong[name].larger_is_better else -1))
 
 
-def sentence(
-    grade: str, headline: Metric, baselines: Mapping[str, Metric], n_rows: int, noun: str = "row"
-) -> str:
+def sentence(grade: str, headline: Metric, baselines: Mapping[str, Metric], n_rows: int, noun: str = "row") -> str:
     """Write the verdict."""
     written = iter(_compared(headline, baselines))
     text = f"{lead(grade, headline, baselines)}: {short(headline)} {next(written)}"
@@ -178,9 +176,7 @@ def _class_errors(confusion: Confusion | None, per_class: Sequence[ClassScore], 
     return [f"Of its {n_wrong:,} errors, {most:,} {takes} “{truth}” for “{called}”; {found}."]
 
 
-def _value_errors(
-    residuals: Sequence[Residuals], worst_rows: Sequence[WorstRow], task: str, noun: str
-) -> list[str]:
+def _value_errors(residuals: Sequence[Residuals], worst_rows: Sequence[WorstRow], task: str, noun: str) -> list[str]:
     if not residuals:
         return []
     first = residuals[0]

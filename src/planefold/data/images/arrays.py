@@ -14,12 +14,12 @@ from PIL import Image
 
 from planefold.core.errors import DataError, FileError, ParameterError, listed, show
 from planefold.core.files import file_error
+from planefold.data.folders import LABEL_NAMES, labels_of
 from planefold.data.images.formats import brought_to
-from planefold.data.images.listing import LABEL_NAMES, labels_of
 from planefold.data.images.pictures import Pictures
 from planefold.data.images.sizes import choose_shape
-from planefold.data.images.work import for_each
 from planefold.data.tables import Table
+from planefold.data.work import for_each
 
 Array = NDArray[Any]
 
@@ -137,10 +137,14 @@ def _in_bytes(values: Array, white: Any, source: str) -> tuple[NDArray[np.uint8]
     if kind != "f":
         # 12 bits in 16 would be next to black: whoever has them knows what is white.
         is_sixteen = values.dtype.itemsize == 2 and 2**15 <= high <= 65535
+        if white is not None and white > 255:  # as the model was told, or found in brighter pictures
+            top = _white(white, low, high, True, source)
+            return _opaque(_scaled(values, 255 / top)), top
         if low < 0 or (high > 255 and not is_sixteen):
             raise _range_error(source, low, high)
-        factor = 1 / 257 if is_sixteen else 1.0
-        return _opaque(_scaled(values, factor)), None
+        if is_sixteen:
+            return _opaque(_scaled(values, 1 / 257)), 65535.0
+        return _opaque(_scaled(values, 1.0)), None
     top = _white(white, low, high, are_whole, source)
     return _opaque(_scaled(values, 255 / top)), top
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from planefold.core.errors import FileError, ParameterError, show
 from planefold.core.files import atomic_write, file_error
-from planefold.data.images.listing import Listing
+from planefold.data.folders import Listing
 from planefold.data.images.pictures import Pictures
 
 VERSION = 1  # of what is read: raised when the same files would give other pixels

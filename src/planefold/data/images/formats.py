@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from planefold.core.files import file_error
-from planefold.data.images.work import Stopped
+from planefold.data.folders import Kind
+from planefold.data.work import Stopped
 
 Shape = tuple[int, int]
 
@@ -36,11 +37,14 @@ FORMATS = {
     "JPEG2000": "Jpeg2KImagePlugin",
     "AVIF": "AvifImagePlugin",
 }
-ENDINGS = frozenset(
-    (
+PICTURE = Kind(
+    singular="picture",
+    plural="pictures",
+    endings=frozenset((
         ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
         ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif",
-    )
+    )),
+    usual=(".png", ".jpg", ".bmp", ".gif", ".tif", ".webp"),
 )  # fmt: skip
 
 # The order of Image.Transpose that stands an orientation of EXIF upright, as ImageOps.exif_transpose does it.
@@ -58,15 +62,6 @@ _ORIENTATION = 0x0112
 
 class BrokenPictureError(Exception):
     """A file that cannot be used; its text is the reason."""
-
-
-def ends_like_picture(name: str) -> bool:
-    """Tell by the ending of a name whether a file should be a picture.
-
-    >>> ends_like_picture("26 (19).JPG"), ends_like_picture("Thumbs.db")
-    (True, False)
-    """
-    return os.path.splitext(name)[1].lower() in ENDINGS
 
 
 # --------------------------------------------------------------------------------------------------------- opening

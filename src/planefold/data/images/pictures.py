@@ -33,7 +33,8 @@ class Pictures:
     skipped : tuple of (str, str)
         Files that could not be read, each with the reason.
     white : float, optional
-        What stood for full brightness in an array of fractions: 1 or 255. None where nothing had to be decided.
+        What stood for full brightness in an array of fractions, 1 or 255, or of 16 bits, 65535. None where nothing had
+        to be decided.
     """
 
     pixels: NDArray[np.uint8]

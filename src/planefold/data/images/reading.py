@@ -21,13 +21,13 @@ from planefold.core.errors import (
     show,
     unknown_choice,
 )
+from planefold.data.folders import Listing, list_folder, list_items, list_table, path_column, readable
 from planefold.data.images import formats
-from planefold.data.images.formats import MAX_PIXELS, BrokenPictureError
-from planefold.data.images.listing import Listing, list_folder, list_items, list_table, path_column, readable
+from planefold.data.images.formats import MAX_PIXELS, PICTURE, BrokenPictureError
 from planefold.data.images.pictures import Pictures
 from planefold.data.images.sizes import check_size, choose_shape
-from planefold.data.images.work import Stopped, for_each, threads_of
 from planefold.data.tables import Table, is_frame, read_table
+from planefold.data.work import Stopped, for_each, threads_of
 
 Array = NDArray[Any]
 Allocate = Callable[[tuple[int, ...]], NDArray[np.uint8]]
@@ -87,7 +87,8 @@ def read_pictures(
     shape : (int, int) or (int, int, int), optional
         Height, width and channels of flattened pictures that are not square.
     white : float, optional
-        What is full brightness in an array of fractions. By default 1 if no value is larger, and else 255.
+        What is full brightness in an array of fractions, or of whole numbers that go above 255. By default 1 or 255 for
+        fractions, whichever no value is above; and 65535 for 16 bits, half of which must be reached.
     max_pixels : int
         A picture with more (a "decompression bomb") is not decoded: its header can ask for any amount of memory.
 
@@ -165,12 +166,12 @@ def _found(source: Any, column: str | None, target: str | None) -> Any:
     if hasattr(source, "read") and not hasattr(source, "shape"):
         source = source.read()
     if isinstance(source, bytes | bytearray | memoryview | Image.Image):
-        return list_items([source], "the picture")
+        return list_items([source], "the picture", PICTURE)
     if isinstance(source, Table | Mapping) or is_frame(source):
         return _in_table(read_table(source), None, column, target)
     items = _as_items(source)
     if items is not None:
-        return list_items(items, "the list")
+        return list_items(items, "the list", PICTURE)
     if isinstance(source, list | tuple) and source and all(isinstance(row, Mapping) for row in source):
         return _in_table(read_table(source), None, column, target)
     return _as_array(source), None, (), type(source).__name__ if not isinstance(source, np.ndarray) else "the array"
@@ -214,7 +215,7 @@ def _at_path(path: str, column: str | None, target: str | None) -> Any:
     if "\0" in path:
         raise MissingFileError("the name of a file cannot hold a zero byte", details=show(path))
     if os.path.isdir(path):
-        return list_folder(path)
+        return list_folder(path, PICTURE)
     if not os.path.exists(path):
         raise _missing(path)
     ending = os.path.splitext(path)[1].lower()
@@ -225,7 +226,7 @@ def _at_path(path: str, column: str | None, target: str | None) -> Any:
     if ending in _TABLES:
         table = _parquet(path) if ending == ".parquet" else read_table(path)
         return _in_table(table, Path(path).parent, column, target)
-    listing = list_items([path], readable(path))
+    listing = list_items([path], readable(path), PICTURE)
     return Listing(items=listing.items, names=(readable(os.path.basename(path)),), source=listing.source)
 
 
@@ -258,8 +259,8 @@ def _parquet(path: str) -> Table:
 def _in_table(table: Table, folder: Path | None, column: str | None, target: str | None) -> Listing | Table:
     # A table of pixels may name the files that they came from, too.
     has_pixels = {"pixel_0", "pixel_1"} <= set(table.names) and column is None
-    paths = None if has_pixels else path_column(table, column)
-    return table if paths is None else list_table(table, paths, target, folder)
+    paths = None if has_pixels else path_column(table, column, PICTURE)
+    return table if paths is None else list_table(table, paths, target, folder, PICTURE)
 
 
 # ------------------------------------------------------------------------------------------------ reading of files

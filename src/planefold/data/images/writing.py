@@ -8,31 +8,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from planefold.core.errors import MissingExtraError, ParameterError, did_you_mean, listed
+from planefold.core.errors import MissingExtraError
 from planefold.core.files import atomic_write
 from planefold.core.progress import ProgressBar
 from planefold.data.images.pictures import Pictures
-
-ENDINGS = (".parquet", ".csv", ".npz", ".npy")
-
-
-def outputs_of(path: Path) -> tuple[Path, ...]:
-    """Return the files that :func:`write_pictures` writes: for ``x.npy`` there is ``x.labels.csv``, too.
-
-    Raises
-    ------
-    ParameterError
-        If the ending says no known kind of file.
-    """
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        near = did_you_mean(ending, ENDINGS)
-        raise ParameterError(
-            f"{path} does not say by its ending what is to be written",
-            details=f"endings: {listed(ENDINGS)}",
-            hint=f"did you mean {path.with_suffix(near)}?" if near else f"for example {path.with_suffix('.parquet')}",
-        )
-    return (path, path.with_suffix(".labels.csv")) if ending == ".npy" else (path,)
+from planefold.data.outputs import outputs_of
 
 
 def write_pictures(pictures: Pictures, path: Path) -> tuple[Path, ...]:

@@ -27,7 +27,9 @@ from planefold.data.sounds.wav import (
 Wave = NDArray[np.float32]
 
 SOUND = Kind(
+    singular="sound",
     plural="sounds",
+    usual=(".wav", ".flac", ".ogg", ".mp3"),
     endings=frozenset(
         (
             ".wav",

@@ -16,12 +16,12 @@ from threadpoolctl import ThreadpoolController
 
 from planefold.core.errors import DataError, ModelFileError, ParameterError, show, unknown_choice
 from planefold.core.progress import ProgressBar
-from planefold.data.images.work import threads_of
 from planefold.data.jsonable import from_json, to_json
 from planefold.data.sounds.decoding import LEAST_RATE, MOST_RATE
 from planefold.data.sounds.filters import N_CHROMA, chroma_filters, mel_filters
 from planefold.data.sounds.resizing import Resize
 from planefold.data.sounds.sounds import Sounds
+from planefold.data.work import threads_of
 
 Values = NDArray[np.float32]
 

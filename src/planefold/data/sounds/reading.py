@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planefold.core.errors import DataError, MissingFileError, ParameterError, listed, show, unknown_choice
-from planefold.data.folders import Listing, list_folder, list_paths, list_table, path_column, readable
-from planefold.data.images.work import for_each, threads_of
+from planefold.data.folders import Listing, list_folder, list_items, list_table, path_column, readable
 from planefold.data.sounds.decoding import LEAST_RATE, MOST_RATE, SOUND, check_samples, probe_sound, read_sound
 from planefold.data.sounds.sounds import Sounds
 from planefold.data.sounds.wav import UnreadableSoundError, scaled
 from planefold.data.tables import Table, is_frame, read_table
+from planefold.data.work import for_each, threads_of
 
 Wave = NDArray[np.float32]
 
@@ -151,12 +151,10 @@ def _listing(source: Any, column: str | None, target: str | None, folder: Path |
             )
         if Path(path).suffix.lower() in TABLES:
             table = read_table(path)
-            start = Path(path).parent if folder is None else folder
-            return list_table(table, path_column(table, column, SOUND), target, start)
-        return replace(list_paths([path], readable(path)), names=(readable(os.path.basename(path)),))
+            return _in_table(table, Path(path).parent if folder is None else folder, column, target)
+        return replace(list_items([path], readable(path), SOUND), names=(readable(os.path.basename(path)),))
     if isinstance(source, Table | Mapping) or is_frame(source) or _are_records(source):
-        table = read_table(source)
-        return list_table(table, path_column(table, column, SOUND), target, folder)
+        return _in_table(read_table(source), folder, column, target)
     if isinstance(source, np.ndarray) and source.ndim == 1:
         source = source.tolist()
     if hasattr(source, "to_list"):
@@ -166,7 +164,22 @@ def _listing(source: Any, column: str | None, target: str | None, folder: Path |
                         hint="give a folder, a list of files, a table with a column of paths, or an array")  # fmt: skip
     if not source:
         raise DataError("the list of sounds is empty")
-    return list_paths(source, "the list")
+    return _in_list(source)
+
+
+def _in_list(source: Sequence[Any]) -> Listing:
+    for place, path in enumerate(source):
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise DataError(f"entry {place + 1} of the list is no path: {show(path)}")
+    return list_items([os.path.expanduser(os.fspath(path)) for path in source], "the list", SOUND)
+
+
+def _in_table(table: Table, folder: Path | None, column: str | None, target: str | None) -> Listing:
+    paths = path_column(table, column, SOUND)
+    if paths is None:
+        raise DataError(f"{table.source} has no column with paths of sounds",
+                        details=f"columns: {listed(table.names)}", hint="say which it is: column=")  # fmt: skip
+    return list_table(table, paths, target, folder, SOUND)
 
 
 def _are_records(source: Any) -> bool:
@@ -187,12 +200,12 @@ class _Reader:
     n_threads: int
 
     def read(self) -> Sounds:
-        listing, n = self.listing, len(self.listing.paths)
+        listing, n = self.listing, len(self.listing.items)
         reasons: dict[int, str] = {}
         heads = np.zeros((n, 2), np.int64)  # rate, samples
 
         def probe(place: int) -> None:
-            heads[place] = probe_sound(listing.paths[place], listing.names[place])
+            heads[place] = probe_sound(listing.items[place], listing.names[place])
 
         self._all(range(n), probe, reasons, "looking at sounds")
         kept = np.array([place for place in range(n) if place not in reasons], np.int64)
@@ -205,7 +218,7 @@ class _Reader:
 
         def read(row: int) -> None:
             place = int(kept[row])
-            wave = read_sound(listing.paths[place], listing.names[place], rate)
+            wave = read_sound(listing.items[place], listing.names[place], rate)
             lengths[row] = len(wave)
             _put(wave, waves[row])
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from planefold.core.errors import DataError, MissingExtraError
 from planefold.core.files import atomic_write
 from planefold.core.progress import ProgressBar
-from planefold.data.images.writing import outputs_of
+from planefold.data.outputs import outputs_of
 from planefold.data.sounds.sounds import Sounds
 
 Values = NDArray[np.float32]

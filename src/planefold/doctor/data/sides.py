@@ -44,8 +44,8 @@ def check_rows_on_both_sides(case: Case) -> Finding | None:
     (significant against 10 %), or 1 % nearer than in one of ten million. Or 5 % of them have the very target of their
     nearest training row, a number, five times as often as of rows ten places further, and twice as often as these are
     further away. Or, of up to 1,000 held-out pictures or sounds, two and 1 % show what a training one shows: gain,
-    offset and a shift by up to a pixel and a half leave a quarter of the distance to the 20th nearest unexplained, or
-    less.
+    offset and a shift by up to a pixel and a half leave 0.15 of what they leave with the middle one of the 20 nearest,
+    or less.
 
     An error from 2 % of the held-out rows, but a warning where copies (rows with equal inputs) are most of what is
     on both sides and are no more frequent there than inside the training part, by three standard errors: the table

@@ -20,11 +20,10 @@ MIN_SIDE = 12  # pixels of a side: in smaller pictures a shift by a pixel makes 
 MIN_PICTURES = 40  # to learn from
 MAX_QUERIES = 1000  # of either side
 N_SHIFTED = 4  # of the 20 nearest ones, which are shifted to and fro
-# What gain, offset and shift leave unexplained, against how far the 20th nearest is. Copies through a codec, brighter
-# and shifted by a pixel, leave less than 0.21 (but for one in seven of handwritten digits, whose strokes are as thin
-# as the shift); other things leave more than 0.35, and so do neighbouring slices of one head
-# (python benchmarks/doctor_pictures.py --only ratios).
-SAME = 0.25
+# What gain, offset and shift leave unexplained of a picture, against what they leave with the middle one of the 20
+# nearest. Copies through a codec, brighter and shifted by a pixel, leave less than 0.12, other things more than 0.19,
+# and so do neighbouring slices of one head (python benchmarks/doctor_pictures.py --only ratios).
+SAME = 0.15
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -126,14 +125,13 @@ def _likenesses(queries: Small, others: Small, own: Places | None, random: np.ra
     blurred, reference = _blurred(queries), _blurred(others)
     points = _coarse_points(reference, blurred, random)
     k = min(K, len(others) // 2)
-    distances, candidates = nearest(points[len(others) :], points[: len(others)], k, own)
+    _, candidates = nearest(points[len(others) :], points[: len(others)], k, own)
     left = _unexplained(blurred, reference, candidates.astype(np.int64))
     best = left.argmin(axis=1)
     queried = np.arange(len(queries))
     # Nothing is like a blank picture, and a blank one is like nothing: the equal ones are known already.
-    is_same = (left[queried, best] < SAME * distances[:, -1]) & ~is_blank(np.concatenate([others, queries]))[
-        len(others) :
-    ]
+    blank = is_blank(np.concatenate([others, queries]))[len(others) :]
+    is_same = (left[queried, best] < SAME * np.median(left, axis=1)) & ~blank
     return np.where(is_same, candidates[queried, best], -1)
 
 

@@ -1,4 +1,4 @@
-"""Work on many pictures by a few threads: shown while it lasts, and stopped at once by Ctrl-C."""
+"""Work on many files by a few threads: shown while it lasts, and stopped at once by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from planefold.core.errors import ParameterError, show
 from planefold.core.progress import ProgressBar
 
-_BLOCK = 8  # pictures that a thread takes at a time
+_BLOCK = 8  # files that a thread takes at a time
 _MOST_THREADS = 8
 _SECONDS_BETWEEN = 0.1
 
@@ -39,7 +39,7 @@ def threads_of(n_jobs: Any) -> int:
 def for_each(n: int, work: Callable[[int], None], *, n_threads: int, what: str) -> bool:
     """Call ``work(0), ..., work(n - 1)``, and return whether none of them raised ``Stopped``.
 
-    Decoders of pictures work outside of Python's lock: threads gain where pictures are large.
+    Decoders work outside of Python's lock: threads gain where files are large.
     """
     blocks = iter(range(0, n, _BLOCK))
     lock, stop = threading.Lock(), threading.Event()
@@ -65,7 +65,7 @@ def for_each(n: int, work: Callable[[int], None], *, n_threads: int, what: str) 
                     work(place)
                     bar.update(place + 1, f"{place + 1:,} of {n:,}")
                 return True
-            with ThreadPoolExecutor(min(n_threads, -(-n // _BLOCK)), "planefold-pictures") as pool:
+            with ThreadPoolExecutor(min(n_threads, -(-n // _BLOCK)), "planefold-files") as pool:
                 try:
                     pending = {pool.submit(some) for _ in range(n_threads)}
                     while pending:
@@ -74,7 +74,7 @@ def for_each(n: int, work: Callable[[int], None], *, n_threads: int, what: str) 
                             future.result()
                         bar.update(done, f"{done:,} of {n:,}")
                 finally:
-                    stop.set()  # Ctrl-C, or an error: the others end after the picture that they are at
+                    stop.set()  # Ctrl-C, or an error: the others end after the file that they are at
         except Stopped:
             return False
     return True
