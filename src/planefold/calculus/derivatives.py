@@ -472,7 +472,7 @@ def _point(x: ArrayLike) -> Floats:
 
 def _numbers(values: ArrayLike, name: str) -> Floats:
     try:
-        return np.array(values, dtype=np.float64)
+        return np.asarray(values, dtype=np.float64).copy()
     except (TypeError, ValueError, RuntimeError) as error:  # the last by a tensor that has a graph
         raise DataError(f"{name}={show(values)} is not a number or an array of numbers") from error
 

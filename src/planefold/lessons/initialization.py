@@ -35,7 +35,7 @@ assert [finding.code for finding in zeros.diagnose().findings] == ["GR403"]  # s
 # Two kinds of chance are common: **uniform** (all numbers from -e to e are equally likely) and **normal** (most are
 # near 0). What counts is the **deviation**, the root of the mean square: e / sqrt(3) for the uniform kind. A layer has
 # n_in inputs and n_out units. Xavier Glorot takes sqrt(2 / (n_in + n_out)), so e = sqrt(6 / (n_in + n_out)), for
-# activations with slope 1 around 0, such as tanh. Kaiming He takes sqrt(2 / n_in), as ReLU throws half of it away.
+# activations with slope 1 around 0, such as tanh. Kaiming He takes sqrt(2 / n_in), as ReLU drops half of the squares.
 glorot, he = (2 / 700) ** 0.5, (2 / 400) ** 0.5
 expected = {"normal": 0.05, "uniform": 0.05 / 3**0.5, "glorot_uniform": glorot, "glorot_normal": glorot}
 expected |= {"he_uniform": he, "he_normal": he}

@@ -85,8 +85,8 @@ print(f"a coin, accuracy on test rows: with copies on both sides {copied:.0%}, w
 assert 0.35 < apart < 0.65 < 0.75 < copied
 
 # %% The doctor sees the copies
-# Each finding has a code, the evidence, the reason (why), and what to do (try). That the labels look like chance is seen,
-# too. On the honest split of the tumours it finds nothing.
+# Each finding has a code, the evidence, the reason (why), and what to do (try). It also sees that the labels look like
+# chance. On the honest split of the tumours it finds nothing.
 both = [{**{f"x{i}": rows[side, i] for i in range(30)}, "coin": coins[side]} for side in (learn, ask)]
 diagnosis = pf.diagnose(data=both[0], validation=both[1], target="coin")
 print(diagnosis)
