@@ -135,7 +135,7 @@ def page(lesson: Lesson, ran: Ran, names: list[str]) -> str:
 def _cell(cell: Cell, printed: str, pictures: list[Path], names: list[str], lesson: Lesson) -> Iterator[str]:
     yield f"## {_escaped(cell.heading)}"
     if cell.text:
-        yield _linked(cell.text, names, lesson.name)
+        yield _linked(_as_formulas(cell.text), names, lesson.name)
     if cell.code:
         yield _fenced(cell.code, "python")
     if printed.strip():
@@ -154,6 +154,13 @@ def _escaped(text: str) -> str:
     """Keep ``*``, ``_`` and ``<`` of a heading's formulas what they are; in code they are anyway."""
     return "".join(re.sub(r"([*_<\[])", r"\\\1", part) if i % 2 == 0 else part
                    for i, part in enumerate(re.split(r"(`[^`]*`)", text)))  # fmt: skip
+
+
+def _as_formulas(text: str) -> str:
+    """Keep the stars of ``8*12 + 12*8`` from making what lies between them slanted."""
+    code = re.compile(r"(`[^`]*`|^    .*$)", flags=re.MULTILINE)
+    return "".join(part if code.fullmatch(part) else re.sub(r"(?<=\w)\*(?=\w)", r"\\*", part)
+                   for part in code.split(text))  # fmt: skip
 
 
 def _words(text: str) -> str:

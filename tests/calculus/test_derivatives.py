@@ -499,3 +499,23 @@ def test_importing_calculus_does_not_import_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("x**2", "is not a function"),
+        (lambda x, y: x * y, "takes several arguments"),
+        (lambda p: (np.ones(3) + p).sum(), r"np.add of the shapes \(3,\) and \(2,\)"),
+        (lambda p: np.where(p > np.ones(3), 1, 0).sum(), r"np.greater of the shapes \(2,\) and \(3,\)"),
+    ],
+)
+@pytest.mark.parametrize("derivative", [gradient, hessian, lambda f, x: directional_derivative(f, x, [1, 1])])
+def test_a_wrong_function_is_told_before_torch_stumbles(derivative, function, words):
+    with pytest.raises(ParameterError, match=words):
+        derivative(function, [1.0, 2.0])
+
+
+def test_a_direction_in_words_is_refused():
+    with pytest.raises(DataError, match="direction='up' is not a number"):
+        directional_derivative(np.sum, [1.0, 2.0], "up")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import rosen, rosen_der
 
 from planefold.calculus import central_difference
-from planefold.core.errors import ParameterError
+from planefold.core.errors import ParameterError, PlanefoldError
 
 
 @pytest.mark.parametrize(("epsilon", "slope"), [(0.01, 3.0001), (1e-4, 3.00000001)])
@@ -51,7 +52,7 @@ def test_what_was_given_stays_as_it_was():
     assert x.tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("epsilon", [0, -1e-6, float("nan")])
+@pytest.mark.parametrize("epsilon", [0, -1e-6, float("nan"), "small"])
 def test_a_step_that_is_none_is_refused(epsilon):
     with pytest.raises(ParameterError, match="must be a positive number"):
         central_difference(np.sum, 1.0, epsilon)
@@ -60,3 +61,31 @@ def test_a_step_that_is_none_is_refused(epsilon):
 def test_a_step_that_rounding_swallows_is_refused():
     with pytest.raises(ParameterError, match="too small to move"):
         central_difference(np.sum, 1e12, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "words"),
+    [
+        ("x**2", 1.0, "'x\\*\\*2' is not a function"),
+        (lambda x, y: x * y, [1.0, 2.0], "takes several arguments"),
+        (np.exp, [1.0, 2.0], "one number is needed"),
+        (lambda x: None, 1.0, "gives None"),
+        (np.exp, "one", "x='one' is not a number"),
+    ],
+)
+def test_what_cannot_be_differentiated_is_told(function, x, words):
+    with pytest.raises(PlanefoldError, match=words):
+        central_difference(function, x)
+
+
+def test_a_wrong_call_inside_of_the_function_is_its_own_error():
+    def product(x, y):
+        return x * y
+
+    with pytest.raises(TypeError, match="required positional argument"):
+        central_difference(lambda p: product(p), 1.0)
+
+
+def test_a_tensor_and_an_array_of_one_number_are_numbers():
+    for function in (lambda p: p[:1] ** 2, lambda p: torch.tensor(p[0]) ** 2):
+        np.testing.assert_allclose(central_difference(function, [3.0, 1.0]), [6, 0], atol=1e-8)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import planefold as pf
 from planefold.calculus import gradient_check
 from planefold.core.errors import DataError, ParameterError
 
@@ -136,11 +137,46 @@ def test_on_a_crease_there_is_no_derivative_to_compare_with():
     assert report.parts[0].n_kinks >= 1
 
 
-def test_on_a_crease_a_slope_outside_of_both_sides_is_wrong():
-    report = gradient_check(
-        lambda t: (_folded(t)[0], _folded(t)[1] - [0, 0.05, 0]), np.array([1.0, 0.0, -2.0]), n_coordinates=None
-    )
-    assert report.wrong == ["theta"]
+def test_where_creases_meet_a_slope_outside_of_both_sides_raises_no_alarm():
+    """relu(t) - relu(-t) / 2 has the slopes 1/2 and 1, and torch gives 0, as both units are off at 0."""
+
+    def function(theta):
+        t = theta[0]
+        value = max(t, 0.0) - 0.5 * max(-t, 0.0) + float(theta[1] ** 2)
+        return value, np.array([float(t > 0) + 0.5 * (t < 0), 2 * theta[1]])
+
+    report = gradient_check(function, np.array([0.0, 1.0]), n_coordinates=None)
+    assert report.passed
+    assert (report.parts[0].n_checked, report.parts[0].n_kinks) == (1, 2)  # the direction through both is the second
+    wrong = gradient_check(lambda t: (function(t)[0], function(t)[1] * 1.05), np.array([0.0, 1.0]), n_coordinates=None)
+    assert wrong.wrong == ["theta"]  # what is wrong shows where there is a derivative
+
+
+@pytest.mark.parametrize("tilt", [1.0, 1.05, -1.0])
+def test_creases_on_both_sides_within_the_step_are_stepped_between(tilt):
+    """The right slope, 1, lies outside of those to the left (about 0) and to the right (about 1/2)."""
+    left, right = 3e-9, 2e-8
+
+    def function(theta):
+        t = theta[0]
+        return float(max(t, -left) - 0.5 * max(t - right, 0.0)) + 1.0, np.full(1, tilt)
+
+    report = gradient_check(function, np.zeros(1), n_coordinates=None)
+    assert report.passed == (tilt == 1.0)
+    assert report.wrong == ([] if tilt == 1.0 else ["theta"])
+    assert report.parts[0].n_kinks == 0
+
+
+def test_a_relu_network_fitted_to_the_end_passes():
+    """L-BFGS comes to rest with rows on the creases of several units."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(40, 2))
+    labels = (rows[:, 0] * rows[:, 1] > 0).astype(int)
+    options = {"hidden_layer_sizes": (3,), "solver": "lbfgs", "alpha": 1, "max_iter": 2000, "random_state": 0}
+    model = pf.MLPClassifier(**{**pf.SKLEARN_DEFAULTS, **options}).fit(rows, labels)
+    report = model.check_gradients(rows, labels, n_coordinates=None)
+    assert report.passed, str(report)
+    assert sum(part.n_checked for part in report.parts) > 8
 
 
 def test_nothing_but_creases_is_no_pass():
@@ -223,3 +259,8 @@ def test_the_cheaper_value_is_used_for_the_differences():
 def test_a_value_of_another_function_is_refused():
     with pytest.raises(DataError, match="where value_and_gradient gives"):
         gradient_check(_network, THETA, value=lambda theta: 1.01 * _network(theta)[0])
+
+
+def test_a_function_without_a_gradient_is_refused():
+    with pytest.raises(ParameterError, match="must give two things"):
+        gradient_check(np.sum, np.ones(2))

@@ -272,6 +272,17 @@ def test_before_it_is_fitted_it_says_so(cls):
             getattr(cls(), name)
     with pytest.raises(AttributeError):
         getattr(fitted(cls), "nothing_like_it_")  # noqa: B009
+    other = "to_keras" if hasattr(cls, "to_torch") else "to_torch"
+    with pytest.raises(AttributeError, match=f"has no {other}$"):  # fitting would not help
+        getattr(cls(), other)
+
+
+def test_no_advice_names_a_parameter_that_it_does_not_have():
+    missing = np.where(np.eye(len(X), 4) > 0, np.nan, X)
+    with pytest.raises(DataError, match=r"hint: a planefold\.TableEncoder before it in a pipeline takes"):
+        KerasMLPClassifier(**QUICK).fit(missing, y)
+    pipe = make_pipeline(pf.TableEncoder(), KerasMLPClassifier(epochs=30, learning_rate_init=0.01, random_state=0))
+    assert pipe.fit(missing, y).score(missing, y) > 0.8
 
 
 def test_columns_of_a_frame_keep_their_names():

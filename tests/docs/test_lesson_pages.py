@@ -32,7 +32,7 @@ Needs: the lesson `gradient`, and the lesson `sum`.
 """
 
 # %% The sum a * b of `x * y`, if a < b
-# The lesson `gradient` has **more**.
+# The lesson `gradient` has **more**: 8*12 + 12*8, `2*3*4`.
 #
 #     indented = code
 import planefold as pf
@@ -79,7 +79,7 @@ def test_a_page_has_the_text_the_code_what_it_prints_and_its_pictures_in_this_or
         "**Needs** the lesson [`gradient`](gradient.md), and the lesson `sum`.",
         "`planefold lesson sum`",
         r"## The sum a \* b of `x * y`, if a \< b",
-        "The lesson [`gradient`](gradient.md) has **more**.\n\n    indented = code",
+        "The lesson [`gradient`](gradient.md) has **more**: 8\\*12 + 12\\*8, `2*3*4`.\n\n    indented = code",
         "import planefold as pf\n\n# A comment of the code",
         "the sum is ``` 3\n````",
         "## Nothing is printed here",

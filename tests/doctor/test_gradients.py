@@ -269,6 +269,13 @@ def test_without_figures_a_check_says_that_it_cannot_tell_and_never_breaks(code)
         assert found is None or all(math.isfinite(value) for value in found.evidence.values())
 
 
+def test_a_larger_batch_is_advised_only_where_there_is_one():
+    start = {"update_ratio": (0.08, 0.06, 0.07)}
+    some, whole = (finding("GR201", make_case(JUMPS, start=start, **batches)) for batches in ({}, WHOLE))
+    assert [action.words for action in some.advice][1:] == ["a larger batch_size"]
+    assert [action.parameters for action in whole.advice] == [{"learning_rate_init": 0.001}]
+
+
 def test_the_advice_is_worked_out_from_the_settings():
     assert finding("GR201", SICK["GR201"][0]).advice[0].parameters == {"learning_rate_init": 0.001}
     assert finding("GR202", SICK["GR202"][0]).advice[0].parameters["learning_rate_init"] == pytest.approx(

@@ -239,10 +239,18 @@ class Carried(NDArrayOperatorsMixin):
         if name in ("power", "float_power") and not isinstance(inputs[1], Carried):
             return self._power(inputs[0], inputs[1])
         payloads = [self._payload(value) for value in inputs]
-        if name in COMPARISONS:
-            return self._compare(name, *payloads)
         if name in ("matmul", "vecdot"):
             return self._product(*map(self._new, payloads))
+        shapes = [self._new(payload).shape for payload in payloads]
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            raise ParameterError(
+                f"np.{name} of the shapes {' and '.join(map(str, shapes))} is not defined",
+                hint="sides must be equally long, or 1",
+            ) from None
+        if name in COMPARISONS:
+            return self._compare(name, *payloads)
         if name == "clip":
             return np.minimum(np.maximum(inputs[0], inputs[1]), inputs[2])
         if name not in self.FUNCTIONS:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from planefold.calculus.carried import Carried, Floats, NotCarried, assigned
+from planefold.calculus.differences import check_arguments, check_function
 from planefold.calculus.series import Series, constant
 from planefold.core.errors import DataError, ParameterError, show
 
@@ -211,7 +212,7 @@ def directional_derivative(function: Function, x: ArrayLike, direction: ArrayLik
     >>> round(directional_derivative(z, [0.5, 0.5], [-2, 1], order=2), 12)
     2.4
     """
-    at, towards = _point(x), np.asarray(direction, dtype=np.float64)
+    at, towards = _point(x), _numbers(direction, "direction")
     check_order(order, 1)
     if towards.shape != at.shape:
         raise ParameterError(f"direction has the shape {towards.shape}, x has {at.shape}")
@@ -279,9 +280,11 @@ def _line(function: Function, at: Floats, step: Floats, order: int, ties: list[s
 
 def _call(function: Function, argument: Carried) -> Any:
     """Payload of the function's value."""
+    check_function(function)
     try:
         value = function(argument)
     except (TypeError, ValueError) as error:
+        check_arguments(error)
         # NumPy's words where a place of an array is given a value that is no plain number.
         if "setting an array element" in str(error):
             raise assigned() from error
@@ -461,13 +464,17 @@ def _point(x: ArrayLike) -> Floats:
             "a derivative inside of a function that is itself differentiated is not supported",
             hint="hessian and directional_derivative(order=...) give the higher ones",
         )
-    try:
-        at = np.asarray(x, dtype=np.float64).copy()
-    except (TypeError, ValueError, RuntimeError) as error:  # the last by a tensor that has a graph
-        raise DataError(f"x={show(x)} is not a number or an array of numbers") from error
+    at = _numbers(x, "x")
     if not at.size or not np.isfinite(at).all():
         raise DataError(f"x={show(x)} must be numbers, all of them finite")
     return at
+
+
+def _numbers(values: ArrayLike, name: str) -> Floats:
+    try:
+        return np.asarray(values, dtype=np.float64).copy()
+    except (TypeError, ValueError, RuntimeError) as error:  # the last by a tensor that has a graph
+        raise DataError(f"{name}={show(values)} is not a number or an array of numbers") from error
 
 
 def _where(at: Floats) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from planefold.core.errors import ParameterError, show
+from planefold.core.errors import DataError, ParameterError, show
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +34,10 @@ def central_difference(function: Callable[[Any], Any], x: ArrayLike, epsilon: fl
     Raises
     ------
     ParameterError
-        If ``epsilon`` is not a positive number, or too small to move ``x`` at all.
+        If ``epsilon`` is not a positive number, or too small to move ``x`` at all, or ``function`` is none that is
+        called with ``x`` alone.
+    DataError
+        If ``x`` is not made of numbers, or ``function`` does not give one number.
 
     Notes
     -----
@@ -60,9 +64,13 @@ def central_difference(function: Callable[[Any], Any], x: ArrayLike, epsilon: fl
     >>> central_difference(lambda p: p[0] ** 2 + 2 * p[1] ** 2, [1.0, 1.0]).round(6)
     array([2., 4.])
     """
-    if not epsilon > 0:
+    check_function(function)
+    if not isinstance(epsilon, (int, float, np.number)) or not epsilon > 0:
         raise ParameterError(f"epsilon={show(epsilon)} must be a positive number")
-    point = np.array(x, dtype=np.float64)
+    try:
+        point = np.array(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"x={show(x)} is not a number or an array of numbers") from error
     slopes = np.empty_like(point)
     for index in np.ndindex(point.shape):
         ahead, behind = point.copy(), point.copy()
@@ -75,5 +83,32 @@ def central_difference(function: Callable[[Any], Any], x: ArrayLike, epsilon: fl
                 f"epsilon={show(epsilon)} is too small to move x={show(point[index])}",
                 hint="rescale x, or take a larger epsilon",
             )
-        slopes[index] = (function(ahead[()]) - function(behind[()])) / width
+        slopes[index] = (_number(function, ahead[()]) - _number(function, behind[()])) / width
     return slopes if point.ndim else float(slopes)
+
+
+def _number(function: Callable[[Any], Any], x: Any) -> Any:
+    try:
+        value = function(x)
+    except TypeError as error:
+        check_arguments(error)
+        raise
+    if value is None or math.prod(np.shape(value)) != 1:
+        raise DataError(f"the function gives {show(value)}, one number is needed", hint="return it; sum several up")
+    return value.reshape(()) if hasattr(value, "reshape") else value
+
+
+def check_function(function: Any) -> None:
+    """Raise ParameterError for what cannot be called, such as a formula in quotes."""
+    if not callable(function):
+        raise ParameterError(f"{show(function)} is not a function", hint="write one, such as lambda x: x**2")
+
+
+def check_arguments(error: Exception) -> None:
+    """Raise ParameterError for a function of several arguments: the call itself fails, and nothing inside of it."""
+    inside = error.__traceback__ is not None and error.__traceback__.tb_next is not None
+    if not inside and "required positional argument" in str(error):
+        raise ParameterError(
+            "the function takes several arguments, and is given one: all numbers in one array",
+            hint="lambda p: p[0] * p[1] instead of lambda x, y: x * y; a function f(x, y) as lambda p: f(*p)",
+        ) from error

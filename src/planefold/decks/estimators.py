@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from planefold.core.errors import PlanefoldError
 from planefold.decks.training import AsOnSlides, ClassifierOnSlides, Otherwise, RegressorOnSlides
 from planefold.decks.translation import KERAS, TORCH, Library, translated
 from planefold.saving import keras_model, torch_module
@@ -120,7 +121,12 @@ class OnSlides(BaseEstimator):  # type: ignore[misc]
             l2=float(given.l2_lambda),
             classes=getattr(self, "classes", None),
         )
-        trainer.fit(X, y, sample_weight, validation_data=validation_data)
+        try:
+            trainer.fit(X, y, sample_weight, validation_data=validation_data)
+        except PlanefoldError as error:
+            if error.hint:  # there is no such parameter here
+                error.hint = error.hint.replace("preprocess='auto'", "a planefold.TableEncoder before it in a pipeline")
+            raise
         self.model_ = trainer.plain()
         return self
 
@@ -140,7 +146,7 @@ class OnSlides(BaseEstimator):  # type: ignore[misc]
     @property
     def history_(self) -> dict[str, list[float]]:
         """Losses and scores of each epoch, by Keras's names."""
-        run = self.__getattr__("run_")
+        run = self.run_
         epochs = [epoch for epoch in run.epochs if epoch.epoch > 0]
         history = {"loss": [epoch.objective for epoch in epochs]}
         if run.n_val:
@@ -152,10 +158,10 @@ class OnSlides(BaseEstimator):  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         """Find what `fit` learned in ``model_``."""
-        model = self.__dict__.get("model_")
-        if model is None or not name.endswith("_") or name.startswith("_"):
-            raise AttributeError(f"this {type(self).__name__} has no {name}{'' if model else ' before it is fitted'}")
-        return getattr(model, name)
+        is_learned, model = name.endswith("_") and not name.startswith("_"), self.__dict__.get("model_")
+        if is_learned and model is not None:
+            return getattr(model, name)
+        raise AttributeError(f"this {type(self).__name__} has no {name}{' before it is fitted' if is_learned else ''}")
 
     def summary(self) -> str:
         """Return a table of the layers with the parameters of each."""

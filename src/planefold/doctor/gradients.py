@@ -146,11 +146,13 @@ def check_rate_too_large(case: Case) -> Finding | None:
         end = f"the loss jumps by {jumps:.0%} of the learnable range from epoch to epoch"
     else:
         end = f"{max(share, 0):.0%} of what can be learned was"
+    # Where a step sees all rows there is no larger batch.
+    larger = (Action(words="a larger batch_size"),) if run.iterations_per_epoch > 1 else ()
     return Finding(
         severity="warning",
         what=f"a step of the first epoch changed the weights by {min(ratio, 1e4):.1%} of their size, and {end}",
         why="Steps this long jump over the minimum, back and forth.",
-        advice=(scaled_rate(case, 0.1), Action(words="a larger batch_size")),
+        advice=(scaled_rate(case, 0.1), *larger),
         evidence={"update_ratio": min(ratio, 1e9), "jumps": jumps, "learned": max(share, -1e9)},
         confidence=confidence("GR201", strength),
     )

@@ -10,7 +10,7 @@ Needs: the lesson `learning_rates`.
 # %% 15 rows in batches of 3 are 5 iterations
 # One pass over all rows is an **epoch**; one step is an **iteration**. Each epoch first shuffles the rows and then
 # deals them out like cards, three at a time. So each row is used exactly once in each epoch, each time in other
-# company. If batches were drawn by lot instead, some rows would come up more often than others.
+# company. If each batch were drawn by lot instead, some rows would come up more often than others.
 import numpy as np
 
 import planefold as pf
@@ -38,16 +38,16 @@ assert drawn.min() < 95 < 105 < drawn.max()
 # %% How rough is the slope of a few rows?
 # 10,000 points lie around the line y = 2 x + 1. The model is y = w x + b, and w = b = 0 at the start. The loss of a row
 # is half of its squared error; its slope along w is (prediction - y) times x. The slope of a batch is the mean over its
-# rows. We draw 4,000 batches of each size and see how far their slopes scatter around that of all rows.
-#
-# It is the law of opinion polls: four times as many answers make the error half as large. The scatter falls as
-# 1 / sqrt(size). So a batch of 100 rows is 10 times as exact as a single row, and takes 100 times the work.
+# rows. We draw 10,000 batches of each size and see how far their slopes scatter around that of all rows: the **standard
+# deviation**, which is the root of the mean squared distance from their mean. It is the law of opinion polls: four
+# times as many answers make the error half as large. The scatter falls as `1 / sqrt(size)`, so scatter times sqrt(size)
+# stays the same. A batch of 100 rows is 10 times as exact as one row.
 rng = np.random.default_rng(2)
 x = rng.normal(size=10_000)
 y = 2 * x + 1 + 0.5 * rng.normal(size=10_000)
 row_slopes = (0 * x + 0 - y) * x
 sizes = np.array([1, 4, 16, 64, 256])
-scatter = np.array([row_slopes[rng.integers(10_000, size=(4000, size))].mean(axis=1).std() for size in sizes])
+scatter = np.array([row_slopes[rng.integers(10_000, size=(10_000, size))].mean(axis=1).std() for size in sizes])
 print(f"\nslope of all rows: {row_slopes.mean():.3f}")
 for size, spread in zip(sizes, scatter, strict=True):
     print(f"batches of {size:3}: slopes scatter by {spread:.3f}; times sqrt({size}): {spread * np.sqrt(size):.3f}")
@@ -55,10 +55,9 @@ assert np.allclose(scatter * np.sqrt(sizes), row_slopes.std(), rtol=0.06)
 
 # %% Three ways down
 # Now 15 of these points, and ten epochs with batches of 15, 3 and 1 rows at the same rate. All three look at each row
-# ten times; but that makes 10, 50 or 150 steps. The exact steps go straight and are still on their way. The single rows
-# get there first and then stagger around the goal. Batches of 3 are the compromise that everybody makes.
-#
-# In the library, `batch_size` says how many rows make a step, and `run_` records what came of it.
+# ten times; but that makes 10, 50 or 150 steps. The exact steps go nearly straight and are still on their way. The
+# single rows get there first and then stagger around the goal. Small batches are the usual compromise. In the library,
+# `batch_size` says how many rows make a step, and `run_` records what came of it.
 x, y = x[:15], y[:15]
 X = np.column_stack([x, np.ones(15)])  # a column of ones for b
 goal = np.linalg.lstsq(X, y)[0]  # the best line in closed form: the lesson `normal_equations`
@@ -89,18 +88,13 @@ assert paths[3].values[-1] < 0.5 * paths[15].values[-1]
 assert near[1] < near[3]
 assert stagger[1] > stagger[3]
 
-# %% The pictures
-boards = pf.plots.panels(3, size=(11, 4))
+# %% The pictures: three ways down (the cross is the best line), and the scatter
+boards = pf.plots.panels(3, size=(9.6, 3.8))
 for ax, (size, path) in zip(boards, paths.items(), strict=True):
-    words = {
-        "x": "w",
-        "y": "b",
-        "title": f"batches of {size}: {path.n_steps} steps",
-        "levels": [0.3, 0.8, 1.6, 3, 5, 7],
-    }
+    words = {"x": "w", "y": "b", "title": f"size {size}: {path.n_steps} steps", "levels": [0.3, 0.8, 1.6, 3, 5, 7]}
     pf.plots.landscape(loss, ((-1.5, 3.5), (-2, 2.5)), paths={"": path.theta}, **words, ax=ax)
     ax.plot(*goal, "x", color="black", markersize=10)
 pf.plots.save(boards[0], "batches.png")
-curves = {"1 / sqrt(rows)": (sizes, row_slopes.std() / np.sqrt(sizes)), "measured": (sizes, scatter)}
+curves = {"scatter of one row / sqrt(rows)": (sizes, row_slopes.std() / np.sqrt(sizes)), "measured": (sizes, scatter)}
 ax = pf.plots.lines(curves, x="rows in a batch", y="scatter of the slope", log="xy", dots=True)
 pf.plots.save(ax, "batches_noise.png")

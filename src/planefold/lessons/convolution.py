@@ -19,9 +19,6 @@ import planefold as pf
 picture = np.zeros((8, 8))
 picture[2:6, 3:6] = 1  # a bright box on dark ground
 edges = np.array([[-1.0, 0, 1], [-1, 0, 1], [-1, 0, 1]])
-one_place = (picture[2:5, 1:4] * edges).sum()  # rows 2 to 4, columns 1 to 3
-print("row 2, column 1:", one_place)
-assert one_place == 3
 
 
 def slide(pictures, weights):
@@ -30,68 +27,48 @@ def slide(pictures, weights):
 
 
 answer = slide(picture, edges)
-print(f"the picture has {picture.shape} pixels, the answer {answer.shape} numbers:\n{answer.astype(int)}")
-assert answer.shape == (6, 6)
-assert answer[2, 1] == one_place
+print(f"a picture of 8 x 8 pixels, an answer of {answer.shape[0]} x {answer.shape[1]} numbers:\n{answer.astype(int)}")
+assert answer[2, 1] == (picture[2:5, 1:4] * edges).sum() == 3  # one place by hand; rows and columns count from 0
 assert answer[2].tolist() == [0, 3, 3, 0, -3, -3]  # the left edge is +, the right edge -
 
 # %% It is a full layer whose weights are mostly zero, and the others shared
-# A full layer would have a weight from each of the 64 pixels to each of the 36 answers. Which weights do the same as
-# the filter? Slide it over pictures with one bright pixel each: pixel k shows which answers it reaches, and how. That
-# is row k of the full layer's weights.
-one_pixel_each = np.eye(64).reshape(64, 8, 8)
-full = slide(one_pixel_each, edges).reshape(64, 36)
+# A full layer has a weight from each of the 64 pixels to each of the 36 answers. Which weights do the same as the
+# filter? Slide it over pictures with one bright pixel each: that shows which answers the pixel reaches, and how. A full
+# layer for a brain scan of 176 x 208 pixels has over a billion weights and biases; a filter has 9 and a bias.
+full = slide(np.eye(64).reshape(64, 8, 8), edges).reshape(64, 36)  # a row for each pixel
 assert np.array_equal(picture.ravel() @ full, answer.ravel())  # the same answers
-used = slide(one_pixel_each, np.ones((3, 3))).sum()  # weights at which a filter has a number
-print(
-    f"\nfull layer: {full.size} weights; the filter sits on {used:.0f} of them, with 9 numbers: each is used 36 times"
-)
-assert used == 9 * 36
-
-# %% How many numbers training has to find
-# A filter has 9 weights and a bias, however large the picture is. A full layer with as many answers needs about the
-# square of the number of pixels. For brain scans of 176 x 208 pixels that is over a billion.
 print("\npicture      full layer      one filter")
 for rows, columns in ((8, 8), (28, 28), (176, 208)):
-    n_answers = (rows - 2) * (columns - 2)
-    n_full = (rows * columns + 1) * n_answers
+    n_full = (rows * columns + 1) * (rows - 2) * (columns - 2)
     print(f"{rows:3} x {columns:3}  {n_full:13,}   {9 + 1:13}")
 assert n_full == 36_609 * 35_844 == 1_312_212_996
 
 # %% If the picture moves, the answer moves along
-# The box goes one pixel to the right. The answer is the old one, moved by one pixel; the word for that is
-# *equivariant*. Nothing had to be learned again for the new place.
-moved = np.roll(picture, 1, axis=1)
-answer_moved = slide(moved, edges)
-assert np.array_equal(answer_moved[:, 1:], answer[:, :-1])
-print("\nrow 2 of the answer:", answer[2].astype(int).tolist(), "after the move:", answer_moved[2].astype(int).tolist())
+# The box goes one pixel to the right, and so does the answer. The word for that is *equivariant*.
+moved = slide(np.roll(picture, 1, axis=1), edges)
+assert np.array_equal(moved[:, 1:], answer[:, :-1])
+print("\nrow 2 of the answer:", answer[2].astype(int).tolist(), "after the move:", moved[2].astype(int).tolist())
 
 # %% Pooling: whether, rather than exactly where
 # Cut the answer into square areas and keep only the **largest** number of each. That is max pooling. A small move often
-# stays inside an area, and then nothing changes. The larger the areas, the less a move matters; with a single area for
-# the whole picture it does not matter at all: the number says whether there is such an edge, and not where. (The units
-# are ReLU units here: what is below 0 becomes 0.)
+# stays inside an area, and then nothing changes. With a single area for the whole picture no move matters, as long as
+# the box stays inside: the number says whether there is such an edge, and not where.
 boxes = np.zeros((5, 14, 14))
 for k in range(5):
     boxes[k, 4:9, 2 + k : 7 + k] = 1  # the same box, each time one pixel further right
-seen = np.maximum(slide(boxes, edges), 0)
-print("\narea       sum of all changes when the box moves by one pixel, in percent of the sum of all numbers")
-changes = []
+seen, changes = np.maximum(slide(boxes, edges), 0), []  # ReLU units: what is below 0 becomes 0
 for side in (1, 2, 4, 12):
     pooled = seen.reshape(5, 12 // side, side, 12 // side, side).max(axis=(2, 4))
     changes.append(np.abs(np.diff(pooled, axis=0)).sum() / pooled[:-1].sum())
-    print(f"{side:2} x {side:2}    {changes[-1]:4.0%}")
-assert changes[0] == 1
-assert changes == sorted(changes, reverse=True)
-assert changes[-1] == 0
+    print(f"areas of {side:2} x {side:2}: a move by one pixel changes {changes[-1]:4.0%} of what is there")
+assert changes[0] == 1 > changes[1] > changes[2] > changes[3] == 0
 
 # %% A ball at a place never seen in training
 # Half of 1,000 noisy pictures of 12 x 12 pixels have a ball, always on the **left** side. One classifier gets the
 # pixels themselves. The same classifier gets eight numbers instead: the largest answer of each of eight filters. The
 # filters are random here, to show what the sliding alone is worth; in a convolutional network they are learned as well.
 rng = np.random.default_rng(0)
-ball = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
-filters = rng.normal(size=(8, 3, 3))
+ball, filters = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]]), rng.normal(size=(8, 3, 3))
 
 
 def take_pictures(n, first_column):
@@ -99,39 +76,25 @@ def take_pictures(n, first_column):
     for k in range(0, n, 2):  # every second picture has a ball
         row, column = rng.integers(10), first_column + rng.integers(4)
         found[k, row : row + 3, column : column + 3] += ball
-    return found, np.arange(n) % 2 == 0
+    largest = np.column_stack([slide(found, one).max(axis=(1, 2)) for one in filters])
+    return {"pixels": found.reshape(n, -1), "filters": largest}, np.arange(n) % 2 == 0
 
 
-def as_pixels(pictures):
-    return pictures.reshape(len(pictures), -1)
-
-
-def as_answers(pictures):
-    return np.column_stack([slide(pictures, one).max(axis=(1, 2)) for one in filters])
-
-
-learn, y_learn = take_pictures(1000, first_column=0)
-tests = {"left": take_pictures(400, first_column=0), "right": take_pictures(400, first_column=6)}
+(learn, y_learn), *tests = take_pictures(1000, 0), take_pictures(400, 0), take_pictures(400, 6)
 settings = {**pf.SKLEARN_DEFAULTS, "hidden_layer_sizes": (32,), "solver": "lbfgs", "alpha": 1.0, "max_iter": 1000}
-right_of_ten, shown = {}, {"pixels": as_pixels, "filter answers": as_answers}
-for name, numbers in shown.items():
-    model = pf.MLPClassifier(**settings, random_state=0).fit(numbers(learn), y_learn)
-    for side, (pictures, y) in tests.items():
-        right_of_ten[f"{name}: {side}"] = 10 * model.score(numbers(pictures), y)
-print("\nball on the left or right: right answers of ten (guessing: 5)")
-for name, score in right_of_ten.items():
-    print(f"  {name:28} {score:4.1f}")
-assert right_of_ten["pixels: left"] > 9
-assert right_of_ten["pixels: right"] < 6  # it has never seen brightness there
-assert min(right_of_ten["filter answers: left"], right_of_ten["filter answers: right"]) > 9
+right_of_ten = {}
+print("\nright answers of ten; guessing gets 5")
+for name in learn:
+    model = pf.MLPClassifier(**settings, random_state=0).fit(learn[name], y_learn)
+    for side, (numbers, y) in zip(("left", "right"), tests, strict=True):
+        right_of_ten[f"{name}, {side}"] = score = 10 * model.score(numbers[name], y)
+        print(f"  {name + ',':8} ball on the {side:5} {score:5.1f}")
+        assert score > 9 if (name, side) != ("pixels", "right") else score < 6  # no brightness was seen there
 
 # %% The pictures: what the filter sees, and who finds the ball
-left, middle, right = pf.plots.panels(3, size=(9.6, 3.5))
-pf.plots.matrix(picture, title="picture", digits=0, ax=left)
-pf.plots.matrix(edges, title="filter", digits=0, ax=middle)
-pf.plots.matrix(answer, title="answer: edges", digits=0, ax=right)
-for ax in (left, middle, right):
-    ax.set_aspect("equal")
-pf.plots.save(left, "convolution.png")
+parts = {"picture": picture, "filter": edges, "answer: edges": answer}
+for ax, (title, numbers) in zip(board := pf.plots.panels(3, size=(9.6, 3.6)), parts.items(), strict=True):
+    pf.plots.matrix(numbers, title=title, digits=0, ax=ax)
+pf.plots.save(board[0], "convolution.png")
 ax = pf.plots.bars(right_of_ten, y="right answers of ten", title="trained with the ball on the left")
 pf.plots.save(ax, "convolution_ball.png")

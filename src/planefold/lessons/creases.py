@@ -1,15 +1,16 @@
 """Creases of the second layer: straight lines that bend at older ones.
 
-Units of the first layer fold the input space along straight lines. A unit of the second layer folds what the first
-layer made of it. Its crease is straight on every plane, but where it meets an older crease it turns. A slide says that
-new creases are "parallel to the old ones, shifted". That is so in some places only; here is where, and how often.
+Units of the first layer fold the map of the two inputs along straight lines. A unit of the second layer folds what the
+first layer made of it. Its crease is straight on every plane, but where it meets an older crease it turns. A slide says
+that new creases are "parallel to the old ones, shifted". That is so in some places only; here is where, and how often.
 
 Needs: the lessons `units` and `planes_2d`.
 """
 
 # %% A network with two hidden layers, 2-3-2-1
-# Unit j of the first layer has the sum `w_j . x + b_j`, where `w_j . x` is short for w1 x1 + w2 x2. A unit of the
-# second layer adds up what the first layer gives, with weights of its own: `V_1 h_1 + V_2 h_2 + V_3 h_3 + c`.
+# Two inputs, a layer of three units, a layer of two, one output. Unit j of the first layer has the sum `w_j . x + b_j`;
+# here `w_j` is its pair of weights, an arrow on the map, and `w_j . x` is short for w1 x1 + w2 x2. A unit of the second
+# layer adds up what the first layer gives, with weights of its own: `V_1 h_1 + V_2 h_2 + V_3 h_3 + c`.
 import numpy as np
 
 import planefold as pf
@@ -21,7 +22,7 @@ planes = pf.reading.planes(net, ((-3, 3), (-3, 3)))
 creases = planes.creases()  # all creases, in straight pieces from crossing to crossing; with unit and layer of each
 first, second = creases.segments[creases.depths == 1], creases.segments[creases.depths == 2]
 unit = creases.units[creases.depths == 2] - 3  # units are numbered through all layers; 0 and 1 are easier to read
-print(f"{planes.n_pieces} planes; creases of the second layer: {len(second)} straight pieces")
+print(f"{planes.n_pieces} planes; the creases of layer 2, from crossing to crossing: {len(second)} straight pieces")
 
 # %% The rule: which way a new crease runs
 # On one plane of the first layer some units are on: there `h_j` is `w_j . x + b_j`. For the others it is 0. So the new
@@ -34,7 +35,7 @@ is_on = net.sums_of_units(middles)[:, :3] > 0  # which units of the first layer 
 for k in np.argsort(unit, kind="stable"):
     u = w @ (V[:, unit[k]] * is_on[k])
     on = str((np.flatnonzero(is_on[k]) + 1).tolist())
-    print(f"unit {unit[k] + 1} of layer 2, where {on:9} are on: u = ({u[0]:4.1f}, {u[1]:4.1f})")
+    print(f"layer 2, unit {unit[k] + 1}, where units {on:9} of layer 1 are on: u = ({u[0]:4.1f}, {u[1]:4.1f})")
     assert abs(u @ ways[k]) < 1e-9  # a right angle, as the rule says
 
 # %% Parallel to an old crease: where exactly one unit is on
@@ -59,8 +60,9 @@ print(f"sums of the first layer on its own creases: {np.abs(sums).max():.0e} at 
 assert np.abs(sums).max() < 1e-9
 
 # %% How often is that? A hundred random networks, 2-3-3-1
-# What counts is length, not the number of pieces. We add up the lengths over 100 networks, in a window so large that
-# nearly everything is in it. The **standard error** says how far another hundred networks would typically differ.
+# What counts is length, not the number of pieces. We add up the lengths over 100 networks, in a window from -1000 to
+# 1000. Many creases run on for ever, so most of the length is far out. The **standard error** says how far such a share
+# typically is from that of very many networks.
 lengths = np.zeros((100, 2))  # of each network: where exactly one unit is on, and in all
 for seed in range(100):
     random = pf.reading.random_net((2, 3, 3, 1), seed)

@@ -1,10 +1,10 @@
 """Forward: from the inputs to the answer, layer by layer.
 
 A network of two inputs, three hidden units and one output computes its answer in two small steps, each of them a
-weighted sum and an activation. Do it with a pencil for one row, then for all rows at once, and then see that a trained
+weighted sum and an activation. Do it with a pencil for one row, then for all rows at once. Then see that a trained
 model of the library does just this, on a real table.
 
-Needs: the lessons `perceptron` and `activations`, and what a matrix product is.
+Needs: the lessons `perceptron` and `activations`; a matrix is a table of numbers.
 """
 
 # %% The weights of a 2-3-1 network
@@ -29,9 +29,9 @@ def logistic(z):
 
 
 # %% One row, with a pencil
-# Each layer does two things: `z = a W + b`, the weighted sums, and then `a = g(z)`, the activations. The `a` of one
-# layer goes into the next; the first `a` is the row itself. Here `g` is relu in the hidden layer: what is below 0
-# becomes 0.
+# Each layer does two things: `z = a W + b`, the weighted sums, and then `a = g(z)`, the activations. `a W` multiplies
+# the numbers in `a` with those in a column of `W` and adds up, for one column after the other. The `a` of one layer
+# goes into the next; the first `a` is the row itself. In the hidden layer `g` is relu: what is below 0 becomes 0.
 x = np.array([1.0, 2.0])
 z1 = x @ W1 + b1
 a1 = relu(z1)
@@ -49,8 +49,8 @@ assert z2.tolist() == [1]
 assert np.isclose(a2[0], 0.7311, atol=5e-5)
 
 # %% All rows at once: the same two formulas
-# Put four rows below one another: `X` has the shape (4, 2), four rows and two columns. A product of a (4, 2) and a (2,
-# 3) matrix is a (4, 3) matrix: the inner numbers must agree, the outer ones remain. The biases are added to every row.
+# Put four rows below one another: `X` has the **shape** (4, 2), four rows and two columns. (4, 2) times (2, 3) gives
+# (4, 3): the inner numbers must agree, the outer ones remain. The biases are added to every row.
 X = np.array([[1.0, 2.0], [2.0, 0.0], [0.0, 1.0], [-1.0, 1.0]])
 Z1 = X @ W1 + b1
 A1 = relu(Z1)
@@ -66,18 +66,17 @@ assert Z2.ravel().tolist() == [1, 4.5, -0.5, -1.5]
 assert np.array_equal(A2[0], a2)  # the first row is the one from above
 
 # %% Why the activation must be there
-# Leave it out, and the two layers collapse into one: (X W1 + b1) W2 + b2 is X (W1 W2) plus a constant. However many
-# such layers there are, the result is a plain weighted sum of the inputs.
+# Leave relu out, and the two layers collapse into one: (X W1 + b1) W2 + b2 is X (W1 W2) plus a constant. However many
+# such layers there are, the result is a plain weighted sum of the inputs and a bias.
 without = (X @ W1 + b1) @ W2 + b2
 one_layer = X @ (W1 @ W2) + (b1 @ W2 + b2)
-print("\nwithout relu:", without.ravel().tolist(), "= one layer with weights", (W1 @ W2).ravel().tolist())
+print("\nZ2 without relu:", without.ravel().tolist(), "= one layer with weights", (W1 @ W2).ravel().tolist())
 assert np.allclose(without, one_layer)
 assert not np.allclose(without, Z2)
 
 # %% A trained model does nothing else
 # Train a network on the table of 150 irises: 4 measurements, 5 hidden units, 3 species. Its weights lie in `coefs_`
-# and its biases in `intercepts_`. Three outputs need softmax instead of the logistic function (the lesson
-# `activations`).
+# and its biases in `intercepts_`. Three outputs take softmax instead of the logistic function.
 table, target = pf.load_example("iris")
 names = [name for name in table.names if name != target]
 flowers = np.column_stack([table[name] for name in names])
@@ -88,8 +87,8 @@ powers = np.exp(relu(flowers @ V1 + c1) @ V2 + c2)
 by_hand = powers / powers.sum(axis=1, keepdims=True)
 by_model = model.predict_proba(flowers)
 print(f"\niris: {flowers.shape} {V1.shape} {V2.shape} -> {by_hand.shape}")
-print("row 0 by hand :", by_hand[0].round(6).tolist())
-print("row 0 by model:", by_model[0].round(6).tolist())
+print("first iris, probabilities by hand :", by_hand[0].round(6).tolist())
+print("first iris, probabilities by model:", by_model[0].round(6).tolist())
 print(f"largest difference in {by_hand.size} probabilities: {abs(by_hand - by_model).max():.0e}")
 assert np.allclose(by_hand, by_model, atol=1e-12)
 

@@ -8,10 +8,10 @@ Needs: the lesson `pipeline`; what a probability is.
 """
 
 # %% Twenty-six points, and weights that make the classes equal
-# Twenty-five points of class 1 stand on a grid, one of class 0 far away. The loss of a training is a mean over the
-# rows; a row of weight 13 counts as thirteen rows do. "balanced" gives every class the same weight in total: number of
-# rows / (number of classes * rows of the class). So the lone point has half of the whole, 50 %, and each of the many
-# 2 %. PyTorch asks for `pos_weight`, the weight of class 1 when class 0 has the weight 1.
+# Twenty-five points of class 1 stand on a grid, one of class 0 far away. What a training lowers, the loss, is a mean
+# over the rows; a row of weight 13 counts as thirteen rows do. "balanced" gives every class the same weight in total:
+# number of rows / (number of classes * rows of the class). So the lone point has half of the whole, 50 %, and each of
+# the many 2 %. PyTorch asks for `pos_weight`, the weight of class 1 when class 0 has the weight 1.
 import numpy as np
 
 import planefold as pf
@@ -21,16 +21,15 @@ y = np.array([1] * 25 + [0])
 balanced = {label: 26 / (2 * (y == label).sum()) for label in (0, 1)}
 weights = np.where(y == 0, balanced[0], balanced[1])
 shares = weights / weights.sum()
-print(
-    f"balanced weights: {balanced[0]:.1f} and {balanced[1]:.2f}; PyTorch's pos_weight: {balanced[1] / balanced[0]:.2f}"
-)
-print(f"without weights each row has the share {1 / 26:.1%}")
-print(f"with them: {shares[-1]:.0%} for the lone point, {shares[0]:.0%} for each of the many")
-assert np.allclose([balanced[0], balanced[1], balanced[1] / balanced[0]], [13.0, 0.52, 0.04])
+ratio = balanced[1] / balanced[0]
+print(f"balanced weights: {balanced[0]:.1f} for class 0, {balanced[1]:.2f} for class 1; pos_weight: {ratio:.2f}")
+print(f"shares: {shares[-1]:.0%} the lone point, {shares[0]:.0%} each of the many; without weights {1 / 26:.1%} each")
+assert np.allclose([balanced[0], balanced[1], ratio], [13.0, 0.52, 0.04])
 assert np.allclose(shares, [0.02] * 25 + [0.5])
 
 # %% Train without weights and with them
-# Nothing is held out: a single row cannot be learned from as well. `pf.reading` finds every piece of a border exactly.
+# No row is held out to test on, as a single one cannot be learned from as well. `plain` turns off what our models do by
+# themselves. `pf.reading` finds the border between the classes exactly, in straight pieces.
 plain = {"n_members": 1, "skip": None, "dropout": 0, "preprocess": None, "early_stopping": False, "max_iter": 100}
 window = ((-6, 6), (-6, 6))
 
@@ -50,24 +49,25 @@ def distance(model):  # from the lone point to the nearest straight piece of the
 
 without, weighted = fit(1), fit(1, class_weight="balanced")
 for name, model in (("without weights", without), ("with weights", weighted)):
-    border = pf.reading.boundary(pf.reading.planes(model, window))
-    print(f"{name}: the lone point is called class {model.predict(X)[-1]}; pieces of border: {border.n_segments}")
+    n_pieces = pf.reading.boundary(pf.reading.planes(model, window)).n_segments
+    print(f"{name}: the lone point is called class {model.predict(X)[-1]}; straight pieces of the border: {n_pieces}")
 assert (weighted.predict(X) == y).all()
 
 # %% How far away the border is
-# The start of a training is drawn at random. Of eight starts one loses the point without weights. With weights none
-# does, and in every one the border keeps farther away from it.
-far = np.array([[distance(fit(seed, class_weight=weight)) for weight in (None, "balanced")] for seed in range(8)])
-print("distance to the border, eight starts, without weights:", far[:, 0].round(2), f"mean {far[:, 0].mean():.2f}")
-print("                                         with weights:", far[:, 1].round(2), f"mean {far[:, 1].mean():.2f}")
+# The first weights of a training are drawn at random. Of four such starts one loses the point without class weights.
+# With them none does, and on average the border keeps farther away from it.
+far = np.array([[distance(fit(seed, class_weight=weight)) for weight in (None, "balanced")] for seed in range(4)])
+print("distance to the border, four starts, without weights:", far[:, 0].round(2), f"mean {far[:, 0].mean():.2f}")
+print("                                        with weights:", far[:, 1].round(2), f"mean {far[:, 1].mean():.2f}")
 assert (far == 0).sum(axis=0).tolist() == [1, 0]
-assert np.diff(far.mean(axis=0)) > 0.5
+assert np.diff(far.mean(axis=0)) > 0.3
 
 # %% 96 % right, and useless
 # The network without weights calls everything class 1. Its **accuracy**, the share of right answers, is 25/26. The
 # **recall** of a class is the share of its rows that are found: of class 0 none. Now sort the rows by the probability
 # of the rare class. The **average precision** asks how soon the rare rows come: a single one in place k gives 1/k; a
-# model with one answer for all has 1/26. Here it is 1: the order is right, only one half is the wrong place to decide.
+# model with one answer for all has 1/26. Here it is 1: the order is right, only one half is the wrong probability to
+# decide at.
 suspicion = without.predict_proba(X)[:, 0]
 recalls = [(without.predict(X)[y == label] == label).mean() for label in (0, 1)]
 place = 1 + (suspicion > suspicion[-1]).sum()
@@ -79,24 +79,22 @@ assert (recalls, place) == ([0, 1], 1)
 
 # %% Other ways: more rows of the rare class
 # `resample="bootstrap"` repeats its rows until the classes are equal. `resample="smote"` makes up rows on the straight
-# line to one of their nearest neighbours of the class, `"adasyn"` does so more often where other classes are near. Of a
-# single point these two can make nothing: there is no second one to draw a line to.
+# line to a near neighbour of the same class, `"adasyn"` does so more often where other classes are near. Of a single
+# point these two can make nothing: there is no second one to draw a line to.
 assert fit(1, resample="bootstrap").predict(X)[-1] == 0
-refused = []
-for way in ("smote", "adasyn"):
-    try:
-        fit(1, resample=way)
-    except pf.PlanefoldError as error:
-        refused.append(str(error).splitlines()[0])
-print(*refused, sep="\n")
-assert len(refused) == 2
+try:
+    assert fit(1, resample="smote") is None  # never reached
+except pf.PlanefoldError as error:
+    print(str(error).splitlines()[0])
 
 # %% The picture: the border, drawn exactly
-axes = pf.plots.panels(2, size=(8.6, 4.9))
+axes = pf.plots.panels(2, size=(9, 5.5))
 names = np.array(["class 0", "class 1"])
 for ax, model, title in zip(axes, (without, weighted), ("Without weights", "Balanced weights"), strict=True):
     pf.plots.decision_map(pf.reading.planes(model, window), X=X, y=names[y], classes=list(names), ax=ax)
     ax.set_title("", loc="left")
-    ax.set_title(title, fontsize=14)
+    ax.set_title(title, fontsize=15)
     ax.set(xlabel="x1", ylabel="x2")
+    for words in (ax.xaxis.label, ax.yaxis.label, *ax.get_legend().get_texts()):
+        words.set_fontsize(12)
 pf.plots.save(axes[0], "imbalance.png")

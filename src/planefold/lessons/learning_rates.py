@@ -32,7 +32,7 @@ assert np.allclose(walk(0.1, 3).theta, [[0.5, 0.5], [0.4, 0.3], [0.32, 0.18], [0
 # %% What a step does: it multiplies
 # The new x is x - rate * 2x = (1 - 2 rate) x. The new y is y - rate * 4y = (1 - 4 rate) y. So each step multiplies x by
 # one fixed number and y by another. If both numbers are between -1 and 1, x and y shrink to 0. A negative number means:
-# each step jumps to the other side of the valley.
+# each step jumps to the other side of the valley. (Below, 6.2e-20 is short for 6.2 / 10^20, and 4e+06 for 4 million.)
 rates = {"too small": 0.02, "good": 1 / 3, "to and fro": 0.48, "too large": 0.52}
 paths = {name: walk(rate, 20) for name, rate in rates.items()}
 print(f"\n{'':10} {'rate':>6} {'x times':>8} {'y times':>8} {'height after 5':>15} {'10':>9} {'20 steps':>10}")
@@ -44,10 +44,9 @@ small, good, fro, large = (path.values[-1] for path in paths.values())
 assert good < 1e-15 < fro < small < 0.75 < large  # the start has 0.75
 
 # %% The limit: 2 divided by the largest curvature
-# How fast the slope itself changes is called the **curvature** (the lesson `hessian` has more). Along x the slope is
-# 2x, so the curvature is 2; along y it is 4. The factor 1 - 4 rate is -1 at the rate 0.5, which is 2 / 4. There the
-# walk neither arrives nor flies off: y jumps between 0.5 and -0.5 for ever. A little below it comes to rest, a little
-# above it leaves every bound. The steepest direction decides, even if all others are gentle.
+# How fast the slope itself changes is the **curvature** (see the lesson `hessian`): 2 along x, 4 along y. The factor 1
+# - 4 rate is -1 at the rate 0.5, which is 2 / 4. There the walk neither arrives nor flies off: y jumps between 0.5 and
+# -0.5 for ever. With a rate a little below it comes to rest at the bottom, a little above it leaves every bound.
 border, below, above, flown = walk(0.5, 100), walk(0.499, 2000), walk(0.501, 2000), walk(5, 1000)
 print("\nrate 0.5: y is", border.theta[:5, 1].tolist(), "...", border.theta[-1, 1])
 print(f"after 2,000 steps: height {below.values[-1]:.0e} with the rate 0.499, {above.values[-1]:.0e} with 0.501")
@@ -59,8 +58,7 @@ assert flown.stopped_because == "diverged"
 # %% The best fixed rate
 # The walk is as slow as its slower direction: the larger of |1 - 2 rate| and |1 - 4 rate|. It is smallest where both
 # are equal: at 2 / (smallest curvature + largest curvature) = 2 / (2 + 4) = 1/3. Then each step leaves a third of the
-# way. With curvatures 2 and 100 even the best rate leaves 96 %: long narrow valleys are slow. That is what the lessons
-# `momentum` and `optimizers` are about.
+# way. With curvatures 2 and 100 even the best rate leaves 96 %. The lessons `momentum` and `optimizers` mend that.
 tried = np.linspace(0.0001, 0.6, 6000)
 for steep in (4, 100):
     slower = np.maximum(abs(1 - 2 * tried), abs(1 - steep * tried))
@@ -71,23 +69,25 @@ for steep in (4, 100):
 # %% A real network
 # A network of 20 units learns the heights of 200 places. Its own ground has 81 directions instead of two, one for each
 # of its numbers, and nobody knows the curvatures. The height of that ground is the **loss**: how far the network's
-# answers are from the right ones. One rate is too small, one good, one jumps higher and higher; `diagnose` says so.
+# answers are from the right ones. One rate is too small, one good, and with one it jumps higher and higher. `diagnose`
+# names the cause, with a code (GR201) that has a page in the documentation.
 X = np.random.default_rng(0).uniform(-1, 1, (200, 2))
 y = bowl["value"](X.T)
 settings = {**pf.SKLEARN_DEFAULTS, "hidden_layer_sizes": 20, "activation": "tanh", "solver": "sgd", "momentum": 0}
-settings |= {"learning_rate": pf.Schedule(kind="cosine", final=1), "tol": 0, "random_state": 0}  # 1 to 1: it stays
+settings |= {"learning_rate": pf.Schedule(kind="cosine", final=1), "tol": 0, "random_state": 0}  # the rate stays
 losses = {}
 for name, rate, n_epochs in (("too small", 0.002, 40), ("good", 0.3, 40), ("too large", 3.0, 4)):
     model = pf.MLPRegressor(**settings | {"learning_rate_init": rate, "max_iter": n_epochs}).fit(X, y)
     z = losses[f"{name} ({rate:g})"] = model.run_["train_loss"][1:]
-    print(f"{name:9}: loss in epochs 1 to 4", *(f"{loss:.3f}" for loss in z[:4]), f"... {z[-1]:.3f} at the end")
+    print(f"{name:9}: loss before steps 1 to 4:", *(f"{loss:.3f}" for loss in z[:4]), f"... the last {z[-1]:.3f}")
 print(model.diagnose())
+assert model.run_.n_parameters == 81
 assert losses["good (0.3)"][-1] < 0.5 * losses["too small (0.002)"][-1]
 assert z[3] > z[2] > z[1] > 10 * z[0]
-assert "GR201" in [finding.code for finding in model.diagnose().findings]  # learning rate too large
+assert "GR201" in [finding.code for finding in model.diagnose()]
 
 # %% The pictures: four walks, and how high they are after each step
-boards = pf.plots.panels(2, 2, size=(10.4, 8.4))
+boards = pf.plots.panels(2, 2, size=(9, 7.2))
 for ax, (name, path) in zip(boards, paths.items(), strict=True):
     words = {"title": f"{name}: rate {rates[name]:.3g}", "levels": [0.25, 0.5, 1, 1.5, 2, 2.5, 3]}
     pf.plots.landscape(bowl["value"], ((-0.7, 0.7), (-1.2, 1.2)), paths={"": path.theta[:9]}, **words, ax=ax)

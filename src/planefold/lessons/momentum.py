@@ -9,8 +9,8 @@ Needs: the lesson `learning_rates`.
 
 # %% A narrow valley, seen through fog
 # The height at (x, y) is x^2 + 50 y^2, its slopes are 2x and 100y. The lowest point is (0, 0). As in real training,
-# where each step sees a few rows only, we never see the exact slopes: we read them at a place that is wrong by some
-# random `noise` (normal, with deviation 0.1). The seed 12345 gives the very numbers that the slides were made with.
+# where each step sees a few rows only, we never see the exact slopes: we read them at a place that is wrong by a random
+# number, usually about 0.1. Computers draw such `noise` from a starting number, and 12345 gives the slides' own.
 import numpy as np
 
 import planefold as pf
@@ -28,7 +28,8 @@ assert np.allclose(g1, [-10.041, -495.211], atol=5e-4)
 
 # %% Plain descent: place = place - rate * slope
 # `pf.engine.descend` makes 200 steps. (`momentum=0` makes plain steps of its rule "sgd", stochastic gradient descent.)
-# After 200 steps y is as good as 0, and x is still at -2.74, less than half of the way.
+# In its print, `gradient` is the pair of slopes that it saw, `theta` the place and `value` the height. After 200 steps
+# y is nearly 0, and x is still at -2.74: it has made less than half of its way.
 common = {"learning_rate_init": rate, "n_steps": 200, "value": lambda p: p[0] ** 2 + 50 * p[1] ** 2}
 plain = pf.engine.descend(foggy_slopes(), start, momentum=0, **common)
 print(f"\nplain descent\n{plain}")
@@ -39,9 +40,8 @@ table = [(-4.984939, -4.257184), (-4.969828, -3.610271), (-4.955508, -3.089631),
 assert np.allclose(plain.theta[shown], table, atol=1e-6)
 
 # %% Momentum: v = 0.9 v + rate * slope, place = place - v
-# `v` (for velocity) is the last step. Nine tenths of it are kept, and the new slope is added. If the slope stays the
-# same, v grows to 1 / (1 - 0.9) = 10 times a plain step. Here it is line by line, beside `descend`.
-# `nesterovs_momentum=False` asks for this oldest form of the rule.
+# `v` (for velocity) is the step. Nine tenths of the last one are kept, and a plain step is added. On a steady slope v
+# grows towards 1 + 0.9 + 0.81 + ... = 10 plain steps. Here the rule is line by line, and then by `descend`.
 place, v, slope, by_hand = start, np.zeros(2), foggy_slopes(), [start]
 for _ in range(200):
     v = 0.9 * v + rate * slope(place)
@@ -68,7 +68,7 @@ assert rolling.theta[5, 1] > 0 > rolling.theta[3, 1]  # the ball rolls through t
 # %% Two ways to write it: accumulated and averaged
 # Some books write v = 0.9 v + 0.1 * slope, place = place - rate * v. Then v is a running mean of the slopes, as long as
 # one slope, and not a sum that grows to ten of them. It is the same path, if the rate is ten times larger: the rates of
-# the two forms differ by the factor 1 - 0.9. Who copies a rate from one book and the rule from another is wrong by ten.
+# the two forms differ by the factor 1 - 0.9. So take the rate from the book that has the rule.
 tenfold = common | {"learning_rate_init": 0.015}
 averaged = pf.engine.descend(foggy_slopes(), start, solver="averaged_momentum", **tenfold)
 print(f"largest difference to the averaged form at ten times the rate: {abs(averaged.theta - rolling.theta).max():.0e}")
@@ -91,10 +91,9 @@ assert swings[1] < 0.7 * swings[0]
 
 # %% The picture
 left, right = pf.plots.panels(2, size=(9.6, 4.2))
-togo = {"plain descent": plain, "momentum": rolling, "Nesterov": nesterov}
-paths = {name: path.theta[:61] for name, path in togo.items()}
-words = {"title": "60 steps", "levels": [5, 20, 50, 150, 300, 600, 1000, 1500]}
-pf.plots.landscape(common["value"], ((-5.5, 1.5), (-5.5, 5.5)), paths=paths, **words, ax=left)
-far = {name: np.hypot(*path.theta.T) for name, path in togo.items()}
+paths = {"plain descent": plain.theta[:31], "momentum": rolling.theta[:31], "Nesterov": nesterov.theta[:31]}
+words = {"title": "30 steps", "levels": [20, 50, 150, 300, 600, 1000, 1500]}
+pf.plots.landscape(common["value"], ((-5.4, -1.2), (-5.5, 5.5)), paths=paths, **words, ax=left)
+far = {name: np.hypot(*path.theta.T) for name, path in {"plain descent": plain, "momentum": rolling}.items()}
 pf.plots.lines(far, x="step", y="distance to (0, 0)", log="y", title="200 steps", like_paths=True, ax=right)
 pf.plots.save(left, "momentum.png")

@@ -20,8 +20,8 @@ assert list(costs.values()) == [36, 22]
 
 # %% The claim, by limits
 # The wide network can have 79 planes, and often has. The deep one has 59 at most: a proved limit, maybe never reached.
-# For each multiplication these are 2.2 and 2.7: the layer **is** ahead, by about a quarter. That is an advantage, but
-# no multiplication.
+# For each multiplication these are 2.2 and 2.7: the layer **is** ahead, by about a fifth. That is an advantage, but it
+# does not multiply the planes.
 for shape, cost in costs.items():
     limit = pf.reading.bounds(shape).upper
     print(f"{'-'.join(map(str, shape)):8} at most {limit} planes, {limit / cost:.1f} for each multiplication")
@@ -30,8 +30,7 @@ assert [round(pf.reading.bounds(shape).upper / cost, 1) for shape, cost in costs
 
 # %% By counts: random networks
 # Forty random networks of each shape, each counted exactly in a window that holds nearly all crossings. The wide ones
-# come near their limit; the deep ones do not. For each multiplication the wide network is ahead now. (Without a
-# window the means are 79 and 22.)
+# come near their limit; the deep ones do not. For each multiplication the wide network is ahead now.
 shapes = [(2, 3, 1), (2, 3, 1, 1), (2, 4, 1), (2, 3, 4, 1), (2, 12, 1)]
 study = pf.reading.study(shapes, seeds=range(40), window=((-25, 25), (-25, 25)))
 mean = {one.architecture: one.n_pieces.mean() for one in study.counts}
@@ -46,12 +45,13 @@ assert abs(mean[2, 3, 4, 1] - 20.4) < 4
 assert mean[2, 12, 1] / 36 > mean[2, 3, 4, 1] / 22
 
 # %% What one more node does, and one more layer of one
-# A fourth node cuts the three creases there are: 4 planes more, 11 instead of 7. It costs 3 multiplications. A second
-# layer of **one** unit costs only one. It adds a crease, too: there are about 10 activation regions now, sets of points
-# where the same units are on. But where the new unit is off, the output is the same constant, and those regions become
-# one plane or a few. So 2-3-1-1 has **fewer** planes than 2-3-1 on average, though some of them have more.
-print(f"2-3-1: {mean[2, 3, 1]:.1f} planes; one node more: {mean[2, 4, 1]:.1f}")
-print(f"one layer more: {regions[2, 3, 1, 1]:.1f} activation regions, but {mean[2, 3, 1, 1]:.1f} planes")
+# The crease of a fourth node crosses the three that there are: up to 4 planes more, 11 instead of 7. It costs 3
+# multiplications. A second layer of **one** unit costs only one. It adds a crease, too: there are about 10 activation
+# regions now, sets of points where the same units are on. But where the new unit is off, the output is the same
+# constant, and those regions become one plane or a few. So 2-3-1-1 has **fewer** planes than 2-3-1 on average, though
+# some of them have more.
+print(f"2-3-1: {mean[2, 3, 1]:.1f} planes on average; one node more: {mean[2, 4, 1]:.1f}")
+print(f"one layer of one node more: {regions[2, 3, 1, 1]:.1f} activation regions, but {mean[2, 3, 1, 1]:.1f} planes")
 assert study.counts[1].n_pieces.max() > 7 == study.counts[0].n_pieces.max()
 assert abs(mean[2, 3, 1] - 6.9) < 0.15
 assert abs(mean[2, 3, 1, 1] - 6.0) < 1.2
@@ -59,19 +59,19 @@ assert mean[2, 3, 1, 1] < mean[2, 3, 1] < mean[2, 4, 1]
 assert abs(regions[2, 3, 1, 1] - 10.1) < 0.8
 
 # %% Where layers do multiply
-# With weights made for it. Two units fold a line like a sheet of paper, so that two halves lie on each other, and a cut
-# through the folded paper cuts both. The tooth below goes up and down once. Feeding it its own output doubles the
+# With weights made for it. Two units fold a line like a strip of paper, so that its halves lie on each other. A cut
+# through the folded paper cuts both. The "tooth" below goes up and down once. Feeding it its own output doubles the
 # teeth: 2, 4, 8, 16 pieces with two units a layer. A single layer needs a unit for each bend: 15 units for 16 pieces.
-# So a deep network **can** multiply. Random ones do not.
+# So a deep network **can** multiply. Random ones did not.
 first, again = [[2, 4]], [[2, 4], [-2, -4]]  # on 0..1: relu(2x) - relu(4x - 2) rises to 1 and falls back to 0
-print("hidden layers   units   pieces between 0 and 1   random: pieces, mean of 20")
+print("hidden layers   units   pieces between 0 and 1   random networks: mean of 20, on the whole line")
 for layers in range(1, 5):
     coefs = [np.array(again, dtype=float)] * (layers - 1)
     teeth = pf.networks.from_weights([first, *coefs, [[1], [-1]]], [[0, -2]] * layers + [[0]])
     made = pf.reading.function(teeth, 0, 1).n_pieces
     shape = (1, *[2] * layers, 1)
     drawn = np.mean([pf.reading.function(pf.reading.random_net(shape, seed)).n_pieces for seed in range(20)])
-    print(f"{layers:13}   {2 * layers:5}   {made:22}   {drawn:26.1f}")
+    print(f"{layers:13}   {2 * layers:5}   {made:22}   {drawn:46.1f}")
     assert made == 2**layers
     assert drawn < 2 * layers + 2
 

@@ -1,11 +1,10 @@
 """Linear regression in one step: the normal equations.
 
 Seven houses, two columns (bedrooms and WCs) and a price. Which price per bedroom and per WC fits best? "Best" means:
-the sum of the squared errors is as small as it can be. That has an answer in closed form: two equations with two
-unknowns, and no training at all. Later networks need training; where both are possible they must agree, and here they
-do.
+the sum of the squared errors is as small as it can be. The answer comes from two equations with two unknowns, and needs
+no training at all. Networks do need training. Where both ways are possible they must agree, and here they do.
 
-Needs: what a matrix product is, and that a parabola is lowest where its slope is 0.
+Needs: two equations with two unknowns, and that a parabola is lowest where its slope is 0.
 """
 
 # %% The table: the first five houses are to learn from, the last two to test
@@ -18,32 +17,35 @@ y = np.array([35, 30, 47, 28, 50, 33, 27], dtype=float)  # millions
 X_train, y_train, X_test, y_test = X[:5], y[:5], X[5:], y[5:]
 
 # %% The model is price = w1 * bedrooms + w2 * WCs
-# For all houses at once that is a matrix product, `X w`. The errors are what is left, `y - Xw`, and the sum of their
-# squares is a valley over the plane of all (w1, w2): like a parabola, but in two directions. At the bottom the slope
-# is 0 in both. The two slopes together are `-2 X'(y - Xw)` (`X'` is `X` with rows and columns exchanged). Set them to
-# 0, and there stand the **normal equations**: `(X'X) w = X'y`. Here: 49 w1 + 32 w2 = 609 and 32 w1 + 22 w2 = 402.
+# A **matrix** is a table of numbers, such as `X`: a row for each house. The product `X w` multiplies each row with the
+# weights, entry by entry, and adds up: one price for each house. The errors are what is left, `y - Xw`. The sum of
+# their squares is a valley over the plane of all (w1, w2): like a parabola, but in two directions. At the bottom both
+# slopes are 0. Together they are `-2 X'(y - Xw)`, where `X'` is `X` with rows and columns exchanged. Set them to 0, and
+# there stand the **normal equations**, `(X'X) w = X'y`. Here: 49 w1 + 32 w2 = 609 and 32 w1 + 22 w2 = 402.
+measured = pf.calculus.central_difference(lambda w: np.sum((y_train - X_train @ w) ** 2), [10.0, 4.0])  # rise over run
+assert np.allclose(measured, -2 * X_train.T @ (y_train - X_train @ [10, 4]))
 XtX, Xty = X_train.T @ X_train, X_train.T @ y_train
 print("X'X =", XtX.tolist(), " X'y =", Xty.tolist())
 assert XtX.tolist() == [[49, 32], [32, 22]]
 assert Xty.tolist() == [609, 402]
 
-# %% The solution
+# %% The solution: two numbers, with a pencil or with one call
 # With a pencil: 22 times the first equation less 32 times the second leaves (22*49 - 32*32) w1 = 22*609 - 32*402, so
-# 54 w1 = 534. For more columns `np.linalg.solve` does the same. It is quicker and more exact than the inverse of X'X,
-# which the formula w = (X'X)^-1 X'y seems to ask for. A slide that prints "3.08" for the second number misread 3.88.
+# 54 w1 = 534. For any number of columns `np.linalg.solve` does the same. It is quicker, and mostly more exact, than the
+# inverse of X'X, which the formula `w = (X'X)^-1 X'y` seems to ask for. (A slide prints "3.08" here: a misread 3.88.)
 w = np.linalg.solve(XtX, Xty)
 print(f"w1 = 534/54 = {w[0]:.3f} million for a bedroom, w2 = 210/54 = {w[1]:.3f} million for a WC")
 assert np.allclose(w, [89 / 9, 35 / 9])
 assert np.allclose(w, np.linalg.inv(XtX) @ Xty)
 
 # %% How well it fits, and what it says of houses it has not seen
-# The errors have no part left that the columns could explain: each column times the errors is 0. In geometry that is a
-# right angle, and another word for it is normal; hence the name of the equations.
+# Nothing is left in the errors that the columns could explain: each column times the errors is 0 (but for the rounding
+# in the last digit). In geometry that is a right angle. Another word for it is normal: hence the name.
 fitted = X_train @ w
 errors = y_train - fitted
 print("prices:", y_train.tolist())
 print("fitted:", fitted.round(3).tolist(), "(with 10 and 4 instead, the last is 40 + 12 = 52)")
-print(f"sum of squared errors: {errors @ errors:.3f}; columns times errors: {abs(X_train.T @ errors).max():.0e}")
+print(f"sum of squared errors: {errors @ errors:.3f}; each column times errors: {abs(X_train.T @ errors).max():.0e}")
 assert np.allclose(fitted, [37.444, 27.556, 47.333, 23.667, 51.222], atol=5e-4)
 assert np.isclose(errors @ errors, 97 / 3)
 assert np.allclose(X_train.T @ errors, 0)
@@ -52,9 +54,9 @@ print("test houses:", predicted.round(3).tolist(), "instead of", y_test.tolist()
 assert np.allclose(predicted, [37.444, 23.667], atol=5e-4)
 assert np.allclose(predicted - y_test, [4.444, -3.333], atol=5e-4)
 
-# %% With an intercept
+# %% With an intercept: a price to start from
 # So far a house without bedrooms and WCs costs nothing. A column of ones before the others gives the model a price to
-# start from, the **intercept**. (In a network it is called the bias.)
+# start from, the **intercept**. In a network it is called the bias.
 with_ones = np.column_stack([np.ones(5), X_train])
 w_with = np.linalg.solve(with_ones.T @ with_ones, with_ones.T @ y_train)
 left_over = y_train - with_ones @ w_with
@@ -65,7 +67,7 @@ assert np.isclose(left_over @ left_over, 11.5)
 
 # %% All seven houses, and three with an exact answer
 w_seven = np.linalg.lstsq(X, y)[0]  # "least squares": the same answer as the normal equations, in one call
-print("all seven:", w_seven.round(3).tolist())
+print("all seven houses, no intercept:", w_seven.round(3).tolist())
 assert np.allclose(w_seven, [10.459, 2.838], atol=5e-4)
 three = np.array([[2, 1], [4, 3], [2, 1.5]])
 baht = np.linalg.lstsq(three, [2_100_000, 4_300_000, 2_150_000])[0]

@@ -1,16 +1,15 @@
 """Adagrad, RMSprop and Adam: a step length for every direction.
 
 One learning rate for all directions is a compromise: right for the steep one, far too short for the flat one. The
-rules of this lesson measure how large the slopes of each direction usually are, and divide by that. What is left is
-nearly the sign of the slope: downhill, so many metres. We follow the lecture slides' tables to the last digit.
+rules of this lesson measure how large the slopes of each direction usually are, and divide by that: how steep it is no
+longer matters, only where it goes down. We follow the tables of the lecture slides to the last digit.
 
 Needs: the lesson `momentum`, for the valley and the fog; `bias_correction` explains one detail of Adam.
 """
 
 # %% The same valley, the same fog
-# The height is x^2 + 50 y^2, its slopes are 2x and 100y, and we read them at a place that is wrong by some noise. Each
-# rule starts at (-5, -5) and sees the same noise. (A slide prints the start as -0.5. Its own numbers begin at -5.) A
-# rule gets the slopes `g`, what it remembers, and the number `t` of the step; it answers with the step and what to
+# Each rule starts at (-5, -5) and sees the same noise. (A slide prints the start as -0.5. Its own numbers begin at -5.)
+# A rule gets the slopes `g`, what it remembers, and the number `t` of the step; it answers with the step and what to
 # remember. `descend` is the library's own code. Both must make the same path, and the slides' table.
 import numpy as np
 
@@ -22,40 +21,34 @@ def foggy_slopes():
     return lambda place: np.array([2, 100]) * (place + 0.1 * noise.randn(2))
 
 
-def by_hand(rule, *memory):
-    place, slopes, path = np.array([-5.0, -5.0]), foggy_slopes(), []
-    for t in range(1, 201):
-        step, *memory = rule(slopes(place), *memory, t)
-        path.append(place := place - step)
-    return path
-
-
 def descend(solver, rate, **options):
     return pf.engine.descend(foggy_slopes(), [-5, -5], solver=solver, learning_rate_init=rate, n_steps=200, **options)
 
 
-def compare(path, by_hand, table, left_to_go):
+def compare(path, table, rule, *memory):
+    place, slopes = np.array([-5.0, -5.0]), foggy_slopes()
+    for t in range(1, 201):
+        step, *memory = rule(slopes(place), *memory, t)
+        place = place - step
+        assert np.allclose(path.theta[t], place, atol=1e-6)
+    assert np.allclose(path.theta[[1, 2, 4, 5, 6, 198, 199, 200]], table, atol=5.1e-5)
     print(f"{path}\n")
-    assert np.allclose(path.theta[1:], by_hand, atol=1e-7)
-    assert np.allclose(path.theta[[1, 2, 3, 4, 5, 6, 198, 199, 200]], table, atol=1e-6)
-    assert np.allclose(path.gradients[0], [-10.041, -495.211], atol=5e-4)
-    assert np.isclose(np.hypot(*path.theta[-1]), left_to_go, atol=1e-5)
 
 
 # %% Adagrad: divide by the root of all squares so far
 # `G` is the sum of the squares of all slopes of a direction. Both directions now make equal steps, though one is fifty
-# times as steep: the first step is 0.5 in both. As G only grows, steps only get shorter: on a steady slope, step t is
-# rate / sqrt(t) long. The 1e-8 = 0.00000001 is there only so that nothing is divided by 0. The rate is 0.5. (A slide
-# prints 0.0015, left over from the momentum example; its numbers come from 0.5.)
+# times as steep: the first is 0.5 long in both. As G only grows, steps get shorter: on a steady slope, step t has the
+# length rate / sqrt(t). The 1e-8 only keeps us from dividing by 0. (A slide prints the rate 0.0015; it used 0.5.)
 def adagrad_rule(g, G, t):
     G = G + g**2
     return 0.5 * g / np.sqrt(G + 1e-8), G
 
 
 adagrad = descend("adagrad", 0.5)
-table = [(-4.5, -4.5), (-4.164154, -4.161486), (-3.911533, -3.904948), (-3.689029, -3.683304), (-3.498592, -3.494852),
-         (-3.329948, -3.315663), (-0.011590, -0.015104), (-0.009030, -0.018844), (-0.008271, -0.019647)]  # fmt: skip
-compare(adagrad, by_hand(adagrad_rule, 0), table, 0.02132)
+table = [(-4.5, -4.5), (-4.1642, -4.1615), (-3.6890, -3.6833), (-3.4986, -3.4949), (-3.3299, -3.3157),
+         (-0.0116, -0.0151), (-0.0090, -0.0188), (-0.0083, -0.0196)]  # fmt: skip
+compare(adagrad, table, adagrad_rule, 0)  # the sum G begins at 0
+assert np.allclose(adagrad.gradients[0], [-10.041, -495.211], atol=5e-4)
 
 
 # %% RMSprop: forget old slopes
@@ -68,10 +61,9 @@ def rmsprop_rule(g, s, t):
 
 
 rmsprop = descend("rmsprop", 0.0375, rho=0.9)
-table = [(-4.881415, -4.881415), (-4.796101, -4.795508), (-4.727640, -4.726207), (-4.664844, -4.663607),
-         (-4.608275, -4.607455), (-4.555751, -4.552670), (0.003114, -0.059924), (0.023534, -0.078247),
-         (0.020812, -0.069367)]  # fmt: skip
-compare(rmsprop, by_hand(rmsprop_rule, 0), table, 0.07242)
+table = [(-4.8814, -4.8814), (-4.7961, -4.7955), (-4.6648, -4.6636), (-4.6083, -4.6075), (-4.5558, -4.5527),
+         (0.0031, -0.0599), (0.0235, -0.0782), (0.0208, -0.0694)]  # fmt: skip
+compare(rmsprop, table, rmsprop_rule, 0)
 
 
 # %% Adam: both at once
@@ -84,22 +76,25 @@ def adam_rule(g, m, s, t):
 
 
 adam = descend("adam", 0.075, beta_1=0.9, beta_2=0.999)
-table = [(-4.925, -4.925), (-4.850018, -4.849989), (-4.775258, -4.775144), (-4.700509, -4.700344),
-         (-4.625873, -4.625705), (-4.551390, -4.551018), (-0.009962, -0.000518), (-0.009604, -0.002683),
-         (-0.009172, -0.004820)]  # fmt: skip
-compare(adam, by_hand(adam_rule, 0, 0), table, 0.01036)
+table = [(-4.9250, -4.9250), (-4.8500, -4.8500), (-4.7005, -4.7003), (-4.6259, -4.6257), (-4.5514, -4.5510),
+         (-0.0100, -0.0005), (-0.0096, -0.0027), (-0.0092, -0.0048)]  # fmt: skip
+compare(adam, table, adam_rule, 0, 0)
 assert abs(np.diff(adam.theta, axis=0)).max() < 1.01 * 0.075
 
-# %% All of them on one bowl, and the others by name
-# **AdaDelta** replaces the rate, too, by a running mean: that of its own steps. **AdamW** is Adam that pulls all
-# weights a little towards 0 in each step (the lesson `penalties` says what for).
-print("all rules:", *pf.engine.OPTIMIZERS)
-plain, rolling = descend("sgd", 0.0015, momentum=0), descend("momentum", 0.0015)
-paths = {"plain descent": plain, "momentum": rolling, "Adagrad": adagrad, "RMSprop": rmsprop, "Adam": adam}
-left, right = pf.plots.panels(2, size=(11, 5))
-words = {"title": "three of five go straight", "levels": [5, 20, 50, 150, 300, 600, 1000, 1500]}
-steps, far = ({name: f(path.theta) for name, path in paths.items()} for f in (np.array, lambda p: np.hypot(*p.T)))
-pf.plots.landscape(lambda p: p[0] ** 2 + 50 * p[1] ** 2, ((-5.4, 1), (-5.6, 4.6)), paths=steps, **words, ax=left)
-pf.plots.lines(far, x="step", y="distance to (0, 0)", log="y", title="how far it is still", like_paths=True, ax=right)
+# %% All of them in one valley
+# The three go nearly straight. Momentum swings, plain descent creeps. At other rates another rule may win. More rules:
+# **AdaDelta** takes the usual size of its own steps in place of the rate; **AdamW** also pulls all weights towards 0.
+print("all rules:", *pf.engine.OPTIMIZERS, "\n\ndistance to (0, 0) after  50     100     200 steps")
+paths = {"plain descent": descend("sgd", 0.0015, momentum=0), "momentum": descend("momentum", 0.0015)}
+paths |= {"Adam": adam, "Adagrad": adagrad, "RMSprop": rmsprop}
+far = {name: np.hypot(*path.theta.T) for name, path in paths.items()}
+for name, distance in far.items():
+    print(f"{name:20}", *(f"{distance[step]:7.3f}" for step in (50, 100, 200)))
+assert min(far, key=lambda name: far[name][200]) == "Adam"
+assert all(abs(path.theta[:100] @ [1, -1]).max() < 0.5 for path in (adam, adagrad, rmsprop))  # x and y stay alike
+left, right = pf.plots.panels(2, size=(9.6, 4.6))
+words = {"paths": {name: path.theta for name, path in list(paths.items())[:3]}, "levels": [5, 50, 150, 300, 600, 1000]}
+pf.plots.landscape(lambda p: p[0] ** 2 + 50 * p[1] ** 2, ((-5.4, 1), (-5.6, 4.6)), title="200 steps", **words, ax=left)
+far = {name: distance[:121] for name, distance in far.items()}
+pf.plots.lines(far, x="step", y="distance to (0, 0)", log="y", title="120 steps", like_paths=True, ax=right)
 pf.plots.save(left, "optimizers.png")
-assert min(far, key=lambda name: far[name][-1]) == "Adam"

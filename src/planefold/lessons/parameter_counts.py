@@ -1,8 +1,8 @@
 """Counting parameters: how large is a network, and what does it cost?
 
-A parameter is a number that training has to find: each weight and each bias. Their number says how much memory a
-network takes, and hints at how many rows it needs. Multiplications say how much work one answer is. Both are counted
-with a pencil here, and found again in the library's own table. Then comes a picture, and the numbers explode.
+A parameter is a number that training has to find: each weight and each bias. Their count says how much memory a network
+takes, and hints at how many rows it needs. Multiplications say how much work one answer is. Both are counted with a
+pencil here, and found again in the library's own table. Then the input is a picture, and the numbers explode.
 
 Needs: the lesson `forward`.
 """
@@ -40,8 +40,8 @@ for sizes in ((2, 3, 1), (4, 3), (8, 12, 8, 1)):
     assert sum(w.size for w in model.coefs_) + sum(b.size for b in model.intercepts_) == model.n_parameters_
 
 # %% The work: one multiplication for each weight
-# An answer takes one multiplication for each weight; biases are only added. So a wide layer and two narrow ones can be
-# compared: 2-12-1 has 2*12 + 12*1 = 36 weights, 2-3-4-1 has 2*3 + 3*4 + 4*1 = 22. What the two can draw for that price
+# An answer takes one multiplication for each weight; biases are only added. So compare one wide layer with two narrow
+# ones: 2-12-1 has 2*12 + 12*1 = 36 weights, 2-3-4-1 has 2*3 + 3*4 + 4*1 = 22. What the two can draw for that price
 # is told in the lesson `nodes_and_layers`.
 print("\nnetwork   multiplications   parameters")
 for sizes, n_weights, n_all in (((2, 12, 1), 36, 49), ((2, 3, 4, 1), 22, 30)):
@@ -53,12 +53,12 @@ for sizes, n_weights, n_all in (((2, 12, 1), 36, 49), ((2, 3, 4, 1), 22, 30)):
     assert spec.n_parameters == n_all
 
 # %% A picture as a table row: every pixel is a column
-# A brain scan of 176 x 208 pixels, written as one row, has 36,608 columns; a spectrogram (a picture of a sound) of 256
-# x 32 has 8,192. Connect each pixel to 100 units and see. Each parameter takes 4 bytes. Training with Adam keeps four
-# numbers for each: the parameter, its gradient and two running means.
+# A brain scan of 176 x 208 pixels, written as one row, has 36,608 columns. A spectrogram (a picture of a sound) of
+# 256 x 32 has 8,192. Connect each pixel to 100 units and see. Each parameter takes 4 bytes. Training with Adam (the
+# lesson `optimizers`) keeps four numbers for each: the parameter, its gradient and two running means.
 pictures = {"table of 10 columns": 10, "spectrogram 256 x 32": 256 * 32, "scan 176 x 208": 176 * 208}
 costs = {name: of_each_layer((n_columns, 100))[0] for name, n_columns in pictures.items()}
-print("\none layer of 100 units on       columns   parameters   megabytes   in training")
+print("\none layer of 100 units on       columns   parameters   megabytes   of training")
 for name, n_columns in pictures.items():
     size = 4 * costs[name] / 1e6
     print(f"{name:30} {n_columns:8,} {costs[name]:12,} {size:11.3f} {4 * size:13.3f}")
@@ -66,10 +66,10 @@ assert pictures["scan 176 x 208"] == 36_608
 assert pictures["spectrogram 256 x 32"] == 8_192
 assert list(costs.values()) == [1_100, 819_300, 3_660_900]
 
-# %% More questions than answers
-# A folder of 5,121 scans gives 5,121 answers to learn from; the first layer alone asks for 3,660,900 numbers: 715 for
-# each scan. With more columns than rows there are always weights that fit every row exactly, even if there is nothing
-# to learn. Here are 60 rows of 2,000 columns that are pure chance, and targets made by tossing a coin:
+# %% More questions than answers: it learns coin tosses by heart
+# A folder of 5,121 scans gives 5,121 answers to learn from. The first layer alone asks for 3,660,900 numbers: 715 for
+# each scan. With more columns than rows there are nearly always weights that fit every row exactly, even if there is
+# nothing to learn. Here are 60 rows of 2,000 columns that are pure chance, and targets made by tossing a coin:
 per_row = costs["scan 176 x 208"] / 5_121
 print(f"\nparameters for each scan: {per_row:.0f}")
 assert round(per_row) == 715
@@ -83,9 +83,9 @@ assert 0.35 < right[60:].mean() < 0.65
 # What helps: few numbers that are used at every place of the picture (the lesson `convolution`: a 3 x 3 window has 9
 # weights, however large the picture is), penalties and dropout (`penalties`, `dropout`), and more rows.
 
-# %% The picture
+# %% The picture: three inputs, one layer
 ax = pf.plots.bars({"table\n10 columns": costs["table of 10 columns"] / 1e6,
                     "spectrogram\n256 x 32": costs["spectrogram 256 x 32"] / 1e6,
                     "scan\n176 x 208": costs["scan 176 x 208"] / 1e6},
-                   y="parameters (millions)", title="One layer of 100 units", digits=4)  # fmt: skip
+                   y="parameters (millions)", title="One layer of 100 units: parameters", digits=4)  # fmt: skip
 pf.plots.save(ax, "parameter_counts.png")

@@ -1,7 +1,7 @@
 """Quiz: questions as an examination asks them.
 
-Thirteen questions on everything so far. Cover the answers, take paper and a pencil, and write down your own. Then look:
-the program works each one out, from the definition or by trying, and checks itself.
+Ten questions on everything so far. Cover the answers, take paper and a pencil, and write down your own. Then look: the
+program works each one out, from the definition or by trying, and checks itself.
 
 Needs: the lessons named in each question.
 """
@@ -12,12 +12,7 @@ import numpy as np
 
 import planefold as pf
 
-
-def parameters(sizes):
-    return int(np.dot(np.array(sizes[:-1]) + 1, sizes[1:]))
-
-
-counts = [parameters(sizes) for sizes in ((2, 3, 1), (4, 3), (8, 12, 8, 1))]
+counts = [int(np.dot(np.array(sizes[:-1]) + 1, sizes[1:])) for sizes in ((2, 3, 1), (4, 3), (8, 12, 8, 1))]
 print("1. parameters of 2-3-1, 4-3 and 8-12-8-1:", counts)
 assert counts == [13, 15, 221]
 
@@ -39,7 +34,7 @@ most = [pf.reading.bounds((n_inputs, 5, 1)).upper for n_inputs in (1, 2)]
 print("4. planes at most with 5 units, on one input and on two:", most)
 assert most == [5 + 1, (5**2 + 5 + 2) // 2] == [6, 16]
 
-# %% 5. One input, two classes: into how many stretches can 1, 2 and 3 hidden units divide the line?
+# %% 5. One input, two classes: into how many stretches can 1, 2 and 3 hidden ReLU units divide the line?
 # A slide says n + 2. That is right from n = 3 on. With one or two units there are fewer, because the slopes of the
 # pieces depend on each other (lesson `decision_regions`). Count how often the output changes its sign: in many random
 # networks with 1 or 2 units, and in one network with 3 units that goes up, down, up and down again through zero.
@@ -55,74 +50,50 @@ three = pf.networks.from_weights([[[1, 1, -1]], [[-2], [1.5], [-1]]], [[0, -2, 6
 print("5. stretches with 1, 2 and 3 units:", [*tried, stretches(three)])
 assert [*tried, stretches(three)] == [2, 3, 5]
 
-# %% 6. What is the central difference of t^3 at 1 with a step of 0.01?
-# (1.01^3 - 0.99^3) / 0.02. The derivative is 3; the difference is off by the square of the step (lesson `taylor`).
-slope = pf.calculus.central_difference(lambda t: t**3, 1.0, epsilon=0.01)
-print(f"6. central difference of t^3 at 1: {slope:.4f}")
-assert np.isclose(slope, 3.0001)  # a slide that says 3.001 dropped a zero
-
-# %% 7. A perceptron has the weights (1, 0). At p = (0, -2) it says 1, but the target is 0. What are the new weights?
+# %% 6. A perceptron has the weights (1, 0). At p = (0, -2) it says 1, but the target is 0. What are the new weights?
 # The error is e = target - answer = -1, and the rule adds e times p (lesson `perceptron`).
 w, p, error = np.array([1, 0]), np.array([0, -2]), 0 - 1
-print("7. new weights:", (w + error * p).tolist())
+print("6. new weights:", (w + error * p).tolist())
 assert (w + error * p).tolist() == [1, 2]
 
-# %% 8. There are 25 rows of class 1 and one of class 0. Which weights make both classes count alike?
+# %% 7. There are 25 rows of class 1 and one of class 0. Which weights make both classes count alike?
 # All rows, divided by the number of classes times the rows of the class (lesson `imbalance`).
 in_class = np.array([1, 25])
 weights = in_class.sum() / (2 * in_class)
-print("8. balanced weights of class 0 and 1:", weights.tolist())
-assert weights.tolist() == [13.0, 0.52]
-assert np.allclose(weights * in_class, 13)  # both classes weigh the same in all
+print("7. balanced weights of class 0 and 1:", weights.tolist())
+assert np.allclose(weights, [13.0, 0.52])
 
-# %% 9. What is the largest learning rate with which gradient descent on z = x^2 + 2 y^2 does not blow up?
-# 2 divided by the largest second derivative, 4 (lesson `learning_rates`). Try a little less and a little more.
-largest = 2 / np.linalg.eigvalsh(pf.calculus.hessian(lambda p: p[0] ** 2 + 2 * p[1] ** 2, [1.0, 1.0])).max()
-ends = []
-for rate in (0.98 * largest, 1.02 * largest):
-    path = pf.engine.descend(lambda p: [2 * p[0], 4 * p[1]], [1.0, 1.0], learning_rate_init=rate, momentum=0)
-    ends.append(np.abs(path.theta[-1]).max())
-print(
-    f"9. largest stable rate: {largest}; 100 steps with 2 % less end at {ends[0]:.2f}, with 2 % more at {ends[1]:.0f}"
-)
-assert largest == 0.5
-assert ends[0] < 0.1 < 10 < ends[1]
 
-# %% 10. How steep is z = x^2 + 2 y^2 at (1, 2), in the direction (-2, 1)?
-# The gradient there is (2, 8). Its product with the direction, divided by the direction's length, is 4 / sqrt 5. The
-# second derivative in that direction is 12 / 5 everywhere (lessons `gradient` and `hessian`).
-steep, bend = (
-    pf.calculus.directional_derivative(lambda p: p[0] ** 2 + 2 * p[1] ** 2, [1.0, 2.0], [-2, 1], order=k)
-    for k in (1, 2)
-)
-print(f"10. first and second derivative in the direction: {steep:.3f}, {bend:.1f}")
-assert np.allclose([steep, bend], [4 / np.sqrt(5), 2.4])
+# %% 8. z = x^2 + 2 y^2: what is the largest stable learning rate? How steep is z at (1, 2) in the direction (-2, 1)?
+# The rate is 2 / 4, as the largest second derivative is 4 (lesson `learning_rates`). The slope is the product of the
+# gradient (2, 8) with the direction, divided by the direction's length: 4 / sqrt 5. The second derivative in that
+# direction is 12 / 5 everywhere (lessons `gradient` and `hessian`).
+def bowl(p):
+    return p[0] ** 2 + 2 * p[1] ** 2
 
-# %% 11. The training loss falls and falls, the validation loss turns round after a while. What is it called?
+
+largest = 2 / np.linalg.eigvalsh(pf.calculus.hessian(bowl, [1, 2])).max()
+steep, bend = (pf.calculus.directional_derivative(bowl, [1, 2], [-2, 1], order=k) for k in (1, 2))
+print(f"8. largest stable rate {largest:.1f}; derivatives in the direction (-2, 1): {steep:.3f}, {bend:.1f}")
+assert np.allclose([largest, steep, bend], [0.5, 4 / np.sqrt(5), 2.4])
+
+# %% 9. The training loss falls and falls, the validation loss turns round after a while. What is it called?
 # `pf.diagnose` reads any two curves (lesson `learning_curves`).
 epochs = np.arange(30)
 history = {"loss": 0.05 + 0.9 * 0.82**epochs, "val_loss": 0.4 + 0.6 * 0.75**epochs + 0.02 * epochs}
 verdict = pf.diagnose(log=history).verdict
-print("11. these curves show:", verdict)
+print("9. these curves show:", verdict)
 assert verdict == "overfit"
 
-# %% 12. A column is 0.99 0.69 0.73 0.26 0.22 0.27 0.98 0.56 0.80 0.16 0.76. What makes batch normalisation of 0.99?
-# Subtract the mean 0.584 and divide by the standard deviation, 0.294. A slide divides by the deviation of a *sample*
-# (the sum of squares is divided by ten instead of eleven), 0.308, and so gets 1.32 (lesson `batch_normalization`).
-column = np.array([0.99, 0.69, 0.73, 0.26, 0.22, 0.27, 0.98, 0.56, 0.80, 0.16, 0.76])
-entry, of_sample = [(column[0] - column.mean()) / column.std(ddof=ddof) for ddof in (0, 1)]
-print(f"12. batch normalisation makes {entry:.3f} of it; with the sample's deviation it is {of_sample:.2f}")
-assert np.allclose([entry, of_sample], [1.384, 1.3196], atol=5e-4)
-
-# %% 13. Dropout leaves out 30 % of the units. By which number are the others multiplied, and why?
+# %% 10. Dropout leaves out 30 % of the units. By which number are the others multiplied, and why?
 # By 1 / 0.7: then the mean stays what it is without dropout (lesson `dropout`).
 scale = 1 / (1 - 0.3)
 kept = np.random.default_rng(0).random(100_000) >= 0.3
-print(f"13. factor {scale:.3f}; the mean of 100,000 ones, after dropout: {(kept * scale).mean():.3f}")
-assert np.isclose((kept * scale).mean(), 1, atol=0.01)
+print(f"10. factor {scale:.3f}; the mean of 100,000 ones, after dropout: {(kept * scale).mean():.3f}")
+assert np.isclose((kept * scale).mean(), 1, atol=0.02)
 
-# %% The picture: the curves of question 11
+# %% The picture: the curves of question 9
 losses = {"training loss": (epochs + 1, history["loss"]), "validation loss": (epochs + 1, history["val_loss"])}
 lowest = {"lowest": int(history["val_loss"].argmin()) + 1}
-ax = pf.plots.lines(losses, x="epoch", y="loss", title=f"question 11: {verdict}", marks=lowest)
+ax = pf.plots.lines(losses, x="epoch", y="loss", title=f"question 9: {verdict}", marks=lowest)
 pf.plots.save(ax, "quiz.png")

@@ -1,8 +1,8 @@
 """XOR: what one unit cannot learn, and two layers can.
 
 XOR says 1 if exactly one of two inputs is 1: "soup or salad, but not both". The rule of the lesson `perceptron` runs
-in a circle on it for ever. Four short inequalities show why no weights can do it. A second layer of units can: it
-folds the plane until one straight line is enough.
+in a circle on it for ever. Four short inequalities show why no weights can do it. A second layer of units can:
+the first moves the four points to places where one straight line is enough.
 
 Needs: the lesson `perceptron`.
 """
@@ -47,14 +47,13 @@ assert cycle[:4] == cycle[4:]  # epoch 4 is epoch 3 again, step by step
 # below 0 and not below 0. So there are no such weights, whatever the rule that looks for them.
 parts = np.column_stack([P, np.ones(4, dtype=int)])  # how often W1, W2 and b come in each of the four
 below, not_below = parts[targets == 0].sum(axis=0), parts[targets == 1].sum(axis=0)
-print("how often (W1, W2, b) come in the sum below 0:", below.tolist(), "and in the other:", not_below.tolist())
+print("how often W1, W2 and b come in the sum below 0:", below.tolist(), "and in the other:", not_below.tolist())
 assert below.tolist() == not_below.tolist() == [1, 1, 2]
 
 # %% Two layers: ask two questions first
 # XOR is "at least one of them, and not both". The first hidden unit answers "at least one?" (that is OR), the second
 # "not both?" (that is NAND, for NOT AND). The output unit only has to take AND of the two answers.
-W1 = np.array([[1.0, -1.0], [1.0, -1.0]])  # a column for each hidden unit
-b1 = np.array([-0.5, 1.5])
+W1, b1 = np.array([[1.0, -1.0], [1.0, -1.0]]), np.array([-0.5, 1.5])  # a column for each hidden unit
 w2, b2 = np.array([1.0, 1.0]), -1.5
 hidden = hardlim(P @ W1 + b1)
 output = hardlim(hidden @ w2 + b2)
@@ -68,14 +67,14 @@ assert output.tolist() == targets.tolist()
 # The output unit does not see p1 and p2. It sees the two answers. There the points (0,1) and (1,0) have become one and
 # the same point, (1,1), and one straight line parts it from the other two. That is what hidden layers are for: they
 # move the points to places where the last layer has an easy task.
-places = {tuple(h) for h, t in zip(hidden.tolist(), targets, strict=True) if t == 1}
+places = hidden[targets == 1].tolist()
 print("the points with target 1, as the output unit sees them:", places)
-assert places == {(1, 1)}
+assert places == [[1, 1], [1, 1]]
 
 # %% Trained instead of made by hand
-# Training goes downhill, so it needs slopes, and `hardlim` has none (the lesson `activations`). Take two units that
-# bend smoothly (`tanh`, a rounded step) and begin at ten different random weights. Some starts get stuck, as
-# who only walks downhill does; so keep the network with the smallest **loss**, the number that says how wrong it is.
+# Training follows slopes downhill, but `hardlim` is flat: its slope is 0 (the lesson `activations` tells more). So take
+# `tanh`, a rounded step, for the two hidden units. Begin ten times, each time with other random weights. Some starts
+# get stuck, as a walker does who only goes downhill. Keep the network with the smallest **loss**: how wrong it is.
 points = P.astype(float)
 plain = {**pf.SKLEARN_DEFAULTS, "hidden_layer_sizes": (2,), "activation": "tanh", "solver": "lbfgs", "alpha": 1e-3}
 models = [pf.MLPClassifier(**plain, random_state=seed).fit(points, targets) for seed in range(10)]
@@ -87,7 +86,8 @@ assert n_solved >= 3
 assert abs(probability - targets).max() < 0.1
 
 # %% The pictures: two borders, then one after the first layer; and what training found
-names, window, (left, right) = {0: "target 0", 1: "target 1"}, ((-0.6, 2.8), (-0.6, 2.2)), pf.plots.panels(2)
+names, window = {0: "target 0", 1: "target 1"}, ((-0.6, 2.9), (-0.6, 2.7))
+left, right = pf.plots.panels(2, size=(8, 4))
 two = {"OR: 1 above": (W1[:, 0], b1[0]), "NAND: 1 below": (W1[:, 1], b1[1])}
 pf.plots.points(P, targets, names=names, borders=two, window=window, xlabel="p1", ylabel="p2",
                 title="The inputs: two borders", ax=left)  # fmt: skip

@@ -11,7 +11,7 @@ from planefold.core.errors import DataError, ParameterError
 from planefold.networks.affine import Floats
 from planefold.plots.geometry_1d import name_of_output
 from planefold.plots.geometry_2d import creases
-from planefold.plots.geometry_units import COLUMNS, Part, parts_of
+from planefold.plots.geometry_units import COLUMNS, Part, enlarge, in_two_rows, parts_of
 from planefold.plots.palette import tint, unit_colour, value_shades
 from planefold.plots.patches import draw_segments, draw_values, frame, patchwork
 from planefold.plots.style import GREY, INK
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _MOST_UNITS = 8
 _MOST_REGIONS = 2000
+_NAMES, _NUMBERS = 11.5, 9.5  # points, on a figure 7.6 inches wide: still read when it is 13 cm wide
 
 
 def surface_grid(model: Any, window: npt.ArrayLike, *, output: int = 0, figure: Figure | None = None) -> Figure:
@@ -77,7 +78,7 @@ def surface_grid(model: Any, window: npt.ArrayLike, *, output: int = 0, figure: 
     parts = parts_of(units, output)
     part_of = {part.unit: part for part in parts}
     listed = [-1] * (-1 in part_of) + list(range(net.n_units))
-    figure = figure or _new_figure(1.75 * len(listed) + 3.6)
+    figure = figure or _new_figure(1.6 * len(listed) + 3.5)
     upper, lower = _grids(figure, len(listed))
     shades = value_shades(np.concatenate([part.values for part in parts]))
     for i, unit in enumerate(listed):
@@ -87,7 +88,8 @@ def surface_grid(model: Any, window: npt.ArrayLike, *, output: int = 0, figure: 
         if i == 0:
             for ax, title in zip(axes, COLUMNS, strict=True):
                 box = ax.get_position()
-                figure.text((box.x0 + box.x1) / 2, 1 - 0.1 / figure.get_size_inches()[1], title, fontsize=9.5,
+                figure.text((box.x0 + box.x1) / 2, 1 - 0.08 / figure.get_size_inches()[1], in_two_rows(title),
+                            fontsize=_NAMES,
                             ha="center", va="top")  # fmt: skip
     spot = figure.add_subplot(lower[0], projection="3d")
     surface(found, output=output, ax=spot)
@@ -97,11 +99,11 @@ def surface_grid(model: Any, window: npt.ArrayLike, *, output: int = 0, figure: 
     legend = top.get_legend()
     if legend is not None:  # there is a title in its place, and the badges have the colours too
         legend.remove()
-    top.set_title("creases from above", fontsize=9.5)
+    top.set_title("from above", fontsize=_NAMES)
     flat.set_ylabel("")  # which the corner of the surface would touch
     for ax in (flat, top):
-        ax.tick_params(labelsize=8)
-        ax.locator_params(nbins=5)
+        enlarge(ax)
+        ax.locator_params(nbins=4)
     return figure
 
 
@@ -139,9 +141,9 @@ def surface(planes: Planes, *, output: int = 0, ax: Any = None) -> Any:
     _patches(ax, planes, heights, patchwork(planes, share=0.45))
     _space(ax, planes, heights)
     names = tuple(planes.net.input_names) or ("$x_1$", "$x_2$")
-    ax.set_xlabel(names[0], labelpad=-6, fontsize=9)
-    ax.set_ylabel(names[1], labelpad=-6, fontsize=9)
-    ax.set_title(f"{name_of_output(planes.net, output)}: {planes.n_pieces:,} planes", fontsize=9.5)
+    ax.set_xlabel(names[0], labelpad=-6, fontsize=_NAMES)
+    ax.set_ylabel(names[1], labelpad=-6, fontsize=_NAMES)
+    ax.set_title(f"{name_of_output(planes.net, output)}: {planes.n_pieces:,} planes", fontsize=_NAMES)
     return ax
 
 
@@ -151,7 +153,7 @@ def _row(axes: list[Any], found: Planes, units: Units, unit: int, colour: str) -
     if len(found.net.widths) == 1:
         name = name.split(", ")[-1]
     box = axes[0].get_position()
-    axes[0].figure.text(0.016, (box.y0 + box.y1) / 2, name, rotation=90, ha="center", va="center", fontsize=9.5,
+    axes[0].figure.text(0.016, (box.y0 + box.y1) / 2, name, rotation=90, ha="center", va="center", fontsize=_NAMES,
                         color=colour)  # fmt: skip
     if unit < 0:
         for ax in axes[:2]:
@@ -177,11 +179,11 @@ def _row_of_sum(axes: list[Any], found: Planes, parts: list[Part], part: Part | 
         draw_segments(flat, found.vertices[found.edges[_crease(found, part.values)]], INK, width=1.4)
     frame(flat, found)
     flat.set(xlabel="", ylabel="")
-    flat.tick_params(labelsize=7)
-    flat.locator_params(nbins=4)
+    flat.tick_params(labelsize=_NUMBERS)
+    flat.locator_params(nbins=3)
     if part.weight is not None:
         flat.text(
-            0.04, 0.95, f"× {part.weight:.3g}".replace("-", "−"), transform=flat.transAxes, va="top", fontsize=8,
+            0.04, 0.95, f"× {part.weight:.3g}".replace("-", "−"), transform=flat.transAxes, va="top", fontsize=_NUMBERS,
             color=INK, bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}, zorder=5,
         )  # fmt: skip
     depths = found.net.depths()
@@ -209,12 +211,12 @@ def _contours(ax: Axes, found: Planes, output: int) -> None:
         if length.max() > 0.12:  # a shorter piece would vanish behind its label
             x, y = contour.segments[length.argmax()].mean(axis=0)
             ax.text(
-                x, y, f"{contour.level:g}".replace("-", "−"), fontsize=7,
+                x, y, f"{contour.level:g}".replace("-", "−"), fontsize=_NUMBERS - 2,
                 ha="center", va="center", zorder=5,
                 bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.6},
             )  # fmt: skip
     frame(ax, found)
-    ax.set_title("contour lines", fontsize=9.5)
+    ax.set_title("contour lines", fontsize=_NAMES)
 
 
 def _crease(found: Planes, sums: Floats) -> npt.NDArray[np.int64]:
@@ -291,9 +293,11 @@ def _space(ax: Any, found: Planes, heights: Floats) -> None:
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_pane_color((1, 1, 1, 0))
         axis._axinfo["grid"].update(color="#DDDDDD", linewidth=0.5)
-    ax.tick_params(labelsize=6.5, pad=-3)
-    ax.locator_params(nbins=4)
-    ax.yaxis.set_major_locator(MaxNLocator(4, prune="lower"))  # the corner has its number from the other axis
+    ax.tick_params(labelsize=_NUMBERS - 1, pad=-3)
+    # Few numbers, and one at each corner: where two axes meet, the second has none.
+    for axis, most, prune in ((ax.xaxis, 3, None), (ax.yaxis, 3, "lower"), (ax.zaxis, 4, "lower")):
+        axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10], prune=prune))
+    ax.patch.set_visible(False)  # which would hide the lowest numbers of the row above
     ax.set_in_layout(False)  # whose sizes the layout gets wrong in three dimensions
 
 
@@ -302,14 +306,14 @@ def _grids(figure: Figure, n_rows: int) -> tuple[Any, Any]:
     figure.set_layout_engine("none")
     height = figure.get_size_inches()[1]
     edge = 3.35 / height
-    upper = figure.add_gridspec(n_rows, 4, left=0.06, right=0.985, top=1 - 0.42 / height, bottom=edge + 0.25 / height,
+    upper = figure.add_gridspec(n_rows, 4, left=0.06, right=0.985, top=1 - 0.5 / height, bottom=edge + 0.25 / height,
                                 wspace=0.12, hspace=0.22)  # fmt: skip
-    lower = figure.add_gridspec(1, 3, left=0.04, right=0.985, top=edge - 0.35 / height, bottom=0.5 / height,
-                                wspace=0.25, width_ratios=[1.15, 1, 1])  # fmt: skip
+    lower = figure.add_gridspec(1, 3, left=0.07, right=0.985, top=edge - 0.35 / height, bottom=0.5 / height,
+                                wspace=0.3, width_ratios=[1.15, 1, 1])  # fmt: skip
     return upper, lower
 
 
 def _new_figure(height: float) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(9.0, min(height, 17.0)))
+    return Figure(figsize=(7.6, min(height, 17.0)))

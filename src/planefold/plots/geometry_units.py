@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from planefold.core.errors import DataError, show
+from planefold.core.records import counted
 from planefold.networks.affine import Floats, PiecewiseLinearNet
 from planefold.plots.geometry_1d import bends, name_of_output
 from planefold.plots.palette import depth_colours, unit_colour
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_ROWS = 12
+_NAMES, _NUMBERS = 11.5, 10  # points, on a figure 7 inches wide: still read when it is 13 cm wide
 #: What the columns of the grids show.
 COLUMNS = ("sum before activation", "after activation", "times output weight", "running total")
 
@@ -121,7 +123,7 @@ def unit_grid(model: Any, low: float, high: float, *, output: int = 0, figure: F
 def _by_unit(path: Line, found: UnitCurves, parts: list[Part], output: int, figure: Figure | None) -> Figure:
     net, x, n_rows = found.net, path.ends, len(parts)
     colours = {part.unit: unit_colour(i) for i, part in enumerate(parts)} | {-1: GREY}
-    height = 1.25 if n_rows <= 4 else 0.78
+    height = 1.25 if n_rows <= 4 else 0.8
     figure = figure or _new_figure(n_rows * height + 3.1)
     grid = figure.add_gridspec(n_rows + 1, 4, height_ratios=[height] * n_rows + [2.5])
     axes = np.empty((n_rows, 4), dtype=object)
@@ -146,10 +148,10 @@ def _by_unit(path: Line, found: UnitCurves, parts: list[Part], output: int, figu
             _note(axes[i, 0], _formula(coefs[part.unit, 0], intercepts[part.unit]))
             _note(axes[i, 2], f"× {part.weight:.3g}".replace("-", "−"))
     for ax, title in zip(axes[0], COLUMNS, strict=True):
-        ax.set_title(title, fontsize=9)
+        ax.set_title(in_two_rows(title), fontsize=_NAMES)
         low, high = ax.get_ylim()
-        ax.set_ylim(low, high + (0.22 if height > 1 else 0.4) * (high - low))
-    _note(axes[0, 3], f"from the bias {parts[0].before[0]:.3g}".replace("-", "−"))
+        ax.set_ylim(low, high + (0.26 if height > 1 else 0.45) * (high - low))
+    _note(axes[0, 3], f"bias {parts[0].before[0]:.3g}".replace("-", "−"))
     ax = figure.add_subplot(grid[-1, :])
     _output(ax, net, path, output, [colours.get(units[0], GREY) for units in path.units])
     return figure
@@ -168,8 +170,9 @@ def _by_layer(path: Line, found: UnitCurves, parts: list[Part], output: int, fig
             _overlay(ax, x, values[:, units].T, [unit_colour(n) for n in range(len(units))])
             _rug(ax, _creases(path, units.tolist()), colours[layer])
             quiet(ax, x="", y=_layer_name(net, int(units[0])) if j == 0 else "")
+            ax.yaxis.label.set_fontsize(_NAMES)
             if i == 0:
-                ax.set_title(COLUMNS[j], fontsize=9)
+                ax.set_title(COLUMNS[j], fontsize=_NAMES)
     left, right = (figure.add_subplot(grid[-2, j]) for j in range(2))
     _overlay(
         left, x, [part.values for part in parts], [GREY if p.unit < 0 else unit_colour(n) for n, p in enumerate(parts)]
@@ -177,8 +180,9 @@ def _by_layer(path: Line, found: UnitCurves, parts: list[Part], output: int, fig
     greys = [str(0.75 - 0.62 * (n + 1) / len(parts)) for n in range(len(parts))]
     _overlay(right, x, [part.total for part in parts], greys)
     for ax, title in ((left, COLUMNS[2]), (right, COLUMNS[3])):
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title, fontsize=_NAMES)
         quiet(ax, x="", y="what adds up" if ax is left else "")
+        ax.yaxis.label.set_fontsize(_NAMES)
     ax = figure.add_subplot(grid[-1, :])
     _output(ax, net, path, output, [colours[int(depths[units[0]])] for units in path.units])
     return figure
@@ -190,7 +194,7 @@ def _overlay(ax: Axes, x: Floats, curves: Iterable[Floats], colours: Sequence[st
     for y, colour in zip(curves, colours, strict=True):
         ax.plot(x, y, color=colour, linewidth=0.8 if many else 1.5, alpha=0.45 if many else 1.0)
     ax.set_xlim(x[0], x[-1])
-    ax.tick_params(labelsize=8, labelbottom=False)
+    ax.tick_params(labelsize=_NUMBERS, labelbottom=False)
     ax.tick_params(axis="x", length=0)
     ax.locator_params(axis="y", nbins=4)
 
@@ -211,28 +215,43 @@ def _output(ax: Axes, net: PiecewiseLinearNet, path: Line, output: int, colours:
         for number, (place, is_narrow) in enumerate(zip(middles, narrow, strict=True), start=1):
             if not is_narrow:
                 ax.text(
-                    place, 0.97, str(number), transform=ax.get_xaxis_transform(), ha="center", va="top", fontsize=9,
-                    color=INK, bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": GREY, "lw": 0.6},
+                    place, 0.97, str(number), transform=ax.get_xaxis_transform(), ha="center", va="top",
+                    fontsize=_NUMBERS, color=INK,
+                    bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": GREY, "lw": 0.6},
                 )  # fmt: skip
     ax.set_xlim(x[0], x[-1])
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.16 * (high - low))
-    pieces = f"{len(middles)} piece{'s' if len(middles) > 1 else ''}"
-    ax.set_title(f"output: {pieces}, {len(inner)} bend{'s' if len(inner) != 1 else ''}", fontsize=10, loc="left")
+    title = f"output: {counted(len(middles), 'piece')}, {counted(len(inner), 'bend')}"
+    ax.set_title(title, fontsize=_NAMES, loc="left")
     quiet(ax, x=net.input_names[0] if net.input_names else "x", y=name_of_output(net, output))
+    enlarge(ax)
 
 
 def _frame_row(axes: Any, name: str, *, is_last: bool) -> None:
     for j, ax in enumerate(axes):
         quiet(ax, x="", y="")
         ax.margins(x=0.02, y=0.12)
-        ax.tick_params(labelsize=7.5, labelbottom=is_last)
-        ax.locator_params(axis="y", nbins=3)
-        ax.locator_params(axis="x", nbins=4)
+        ax.tick_params(labelsize=_NUMBERS, labelbottom=is_last)
+        ax.locator_params(nbins=3, steps=[1, 2, 5, 10])
         if j == 0:
-            ax.set_ylabel(name, fontsize=9)
+            ax.set_ylabel(name, fontsize=_NAMES)
     if not axes[0].axison:
-        axes[2].set_ylabel(name, fontsize=9)
+        axes[2].set_ylabel(name, fontsize=_NAMES)
+
+
+def in_two_rows(title: str) -> str:
+    """Break the title of a narrow column after its middle word."""
+    words = title.split()
+    half = (len(words) + 1) // 2
+    return " ".join(words[:half]) + "\n" + " ".join(words[half:])
+
+
+def enlarge(ax: Axes) -> None:
+    """Give an axes the letters of the grid."""
+    ax.tick_params(labelsize=_NUMBERS)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set_fontsize(_NAMES)
 
 
 def _rug(ax: Axes, places: Floats, colour: Any) -> None:
@@ -247,10 +266,11 @@ def _creases(path: Line, units: list[int]) -> Floats:
 
 
 def _note(ax: Axes, text: str) -> None:
-    ax.text(
-        0.03, 0.96, text, transform=ax.transAxes, fontsize=7.5, va="top", color=INK,
+    note = ax.text(
+        0.03, 0.97, text, transform=ax.transAxes, fontsize=_NUMBERS, va="top", color=INK,
         bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.0},
     )  # fmt: skip
+    note.set_in_layout(False)  # a long one may reach over the edge; its column is as wide as the others
 
 
 def _formula(slope: float, intercept: float) -> str:
@@ -268,4 +288,4 @@ def _layer_name(net: PiecewiseLinearNet, unit: int) -> str:
 def _new_figure(height: float) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(8.0, min(height, 14.0)), layout="constrained")
+    return Figure(figsize=(7.0, min(height, 14.0)), layout="constrained")
