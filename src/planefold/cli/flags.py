@@ -38,6 +38,7 @@ _FLAGS = {parameter: "--" + flag.replace("_", "-") for flag, parameter in PARAME
 _WITH_VALUE = re.compile(rf"\b({'|'.join(_FLAGS)})=(\([^)]*\)|'[^']*'|[^\s,:;]+)")
 # The others are words that a column may have for its name.
 _ALONE = re.compile(rf"\b({'|'.join(name for name in _FLAGS if '_' in name)})\b")
+_GROUPS = re.compile(r'\bgroups=r?"([^"]*)"')
 _TYPES = re.compile(r"types\[(['\"])(.*?)\1\]='(.*?)'|types=\{(['\"])(.*?)\4: '(.*?)'\}")
 
 
@@ -50,7 +51,10 @@ def in_flags(text: str) -> str:
     '--hidden 64,0 with --members 2; see --device cuda, --type zip=category'
     >>> in_flags("batch_norm=True; leave threshold=None")
     '--batch-norm; leave out --threshold'
+    >>> in_flags('split by groups=r"p(.+)_"')
+    'split by --group "p(.+)_"'
     """
+    text = _GROUPS.sub(lambda found: f'--group "{found[1]}"', text)
     text = _TYPES.sub(lambda found: f"--type {found[2] or found[5]}={found[3] or found[6]}", text)
     text = _WITH_VALUE.sub(lambda found: _typed(_FLAGS[found[1]], found[2]), text)
     return _ALONE.sub(lambda found: _FLAGS[found[1]], text).replace(", or None", "")  # which is to leave the flag out

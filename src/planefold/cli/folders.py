@@ -48,6 +48,10 @@ def kind_of_folder(folder: Path) -> Kind:
         both = " and ".join(_counted(kind, counts[kind]) for kind in there)
         raise DataError(f"{name} holds {both}: it is not clear what to learn from",
                         hint="keep them in folders of their own")  # fmt: skip
+    if found[".csv"] or found[".tsv"]:
+        from planefold.data import read_table
+
+        read_table(folder)  # its error names the tables
     others = listed((f"{count:,} {readable(end) or 'without ending'}" for end, count in found.most_common()), 6)
     raise DataError(
         f"{name} holds neither pictures nor sounds",

@@ -43,6 +43,7 @@ a table to try:         planefold examples diabetes --holdout new.csv
 train, judge, report:   planefold train diabetes.csv --target progression
 predict new rows:       planefold predict diabetes.fold new.csv
 see why, exactly:       planefold read diabetes.fold new.csv --row 1
+pictures or sounds:     planefold train FOLDER, with one folder for each class
 """
 
 

@@ -46,7 +46,7 @@ def predict(model: Path, data: Path, output: Path | None, keep: tuple[str, ...],
     target column, too, it says how near the predictions come.
 
     For a model of pictures or sounds DATA is a folder, one file, or a table with a column of paths; the CSV has a row
-    for each file. If the files lie in folders that are called like the classes, it says how many are right.
+    for each file. If the files lie in folders that are called like the classes, it says how near the predictions come.
     """
     from planefold.cli.predict_folder import kind_of_model, predict_files, refuse_files
     from planefold.core.errors import unknown_column

@@ -29,13 +29,16 @@ class Source:
     readable : Any
         As `read_pictures` and `read_sounds` take it.
     names : tuple of str
-        What each file is called, with those that cannot be read; empty where there are no files.
+        What each file is called for the person, with those that cannot be read; empty where there are no files.
+    read_as : tuple of str
+        What each is called when it is read: paths of a table start at the table.
     table : Table, optional
         The table that names the files.
     """
 
     readable: Any
     names: tuple[str, ...] = ()
+    read_as: tuple[str, ...] = ()
     table: Table | None = field(default=None)
 
 
@@ -109,7 +112,7 @@ def predict_files(
 
 def _source(data: Path, kind: Kind, model: Path, delimiter: str | None, encoding: str) -> Source:
     """Find the files; nothing is opened but a table."""
-    from planefold.data.folders import readable
+    from planefold.data.folders import list_folder, readable
 
     is_table = data.suffix.lower() in TABLES
     if not is_table and (delimiter is not None or encoding != "utf-8"):
@@ -119,7 +122,8 @@ def _source(data: Path, kind: Kind, model: Path, delimiter: str | None, encoding
         raise MissingFileError(f"there is no file or folder {data}",
                                hint=f"name a folder of {kind.plural}, or one {kind.singular}")  # fmt: skip
     if data.is_dir():
-        return Source(readable=data, names=_named_in_folder(data, kind))
+        names = list_folder(str(data), kind).names
+        return Source(readable=data, names=names, read_as=names)
     if is_table:
         return _in_table(data, kind, model, delimiter, encoding)
     other = next((other for other in kinds().values() if other is not kind and other.fits(data.name)), None)
@@ -128,18 +132,13 @@ def _source(data: Path, kind: Kind, model: Path, delimiter: str | None, encoding
                         hint=f"name a folder of {kind.plural}, a {kind.singular}, or a table of paths")  # fmt: skip
     if kind.plural == "pictures" and data.suffix.lower() in (".npy", ".npz", ".parquet"):
         return Source(readable=data)
-    return Source(readable=data, names=(readable(data.name),))
-
-
-def _named_in_folder(data: Path, kind: Kind) -> tuple[str, ...]:
-    from planefold.data.folders import list_folder
-
-    return list_folder(str(data), kind).names
+    names = (readable(data.name),)
+    return Source(readable=data, names=names, read_as=names)
 
 
 def _in_table(data: Path, kind: Kind, model: Path, delimiter: str | None, encoding: str) -> Source:
     from planefold.data import read_table
-    from planefold.data.folders import list_table, path_column
+    from planefold.data.folders import list_table, path_column, readable
 
     table = read_table(data, delimiter=delimiter, encoding=encoding)
     has_pixels = kind.plural == "pictures" and {"pixel_0", "pixel_1"} <= set(table.names)
@@ -154,7 +153,8 @@ def _in_table(data: Path, kind: Kind, model: Path, delimiter: str | None, encodi
         )
     listing = list_table(table, column, None, data.parent, kind)
     found = replace(table, columns={**table.columns, column: _texts(listing.items)})
-    return Source(readable=found, names=listing.names, table=table)
+    read_as = tuple(readable(str(item)) for item in listing.items)
+    return Source(readable=found, names=listing.names, read_as=read_as, table=table)
 
 
 def _texts(items: Sequence[Any]) -> Any:
@@ -183,7 +183,7 @@ def _columns(fitted: Any, rows: Any, source: Source, keep: Sequence[str]) -> Map
     """
     from planefold.cli.predict import free
 
-    places = _places(source.names, rows.files) if source.names else range(len(rows))
+    places = _places(source.read_as, rows.files) if source.names else range(len(rows))
     n = len(source.names) or len(rows)
 
     def spread(values: Sequence[Any]) -> list[Any]:

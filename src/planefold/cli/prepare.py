@@ -59,7 +59,7 @@ def prepare() -> None:
 @click.option("--output", "-o", type=Path, required=True, metavar="FILE",
               help="Where they go: .parquet or .csv (a column for each pixel), .npz or .npy (an array).")  # fmt: skip
 @click.option("--size", default="auto", metavar="SIZE",
-              help="HEIGHTxWIDTH; the pixels of the longer side; original; or auto: the commonest size, at most 64 "
+              help="HEIGHTxWIDTH; the pixels of the longer side; original; or auto: the commonest size, at most 96 "
                    "pixels on the longer side.  [default: auto]")  # fmt: skip
 @click.option("--color", type=click.Choice(["auto", "grey", "rgb"]), default="auto", show_default=True,
               help="auto is grey where no picture has colours.")  # fmt: skip

@@ -50,6 +50,7 @@ def read(model: Path, data: Path | None, delimiter: str | None, encoding: str, a
     """
     _check(data, asked)
     check_outputs({"the picture": asked["output"]}, {"the model": model, "the data": data})
+    _refuse_files(model)
     table = None
     if data is not None:
         from planefold.data import read_table
@@ -89,6 +90,19 @@ def read(model: Path, data: Path | None, delimiter: str | None, encoding: str, a
     if asked["output"] is not None:
         print_line("")
         print_line(f"picture: {asked['output']}")
+
+
+def _refuse_files(model: Path) -> None:
+    """Refuse models of pictures and sounds: their planes are more than anybody counts, and Python shows single ones."""
+    from planefold.cli.predict_folder import kind_of_model
+
+    what = kind_of_model(model) if model.suffix == ".fold" and model.is_file() else None
+    if what is not None:
+        raise ParameterError(
+            f"{model} predicts {what}, and this reads models of tables",
+            hint="in Python, planefold.reading.local_picture(model, picture) shows what counts" if what == "pictures"
+            else "planefold inspect says what the network is",
+        )  # fmt: skip
 
 
 def _with_rows(rows: Any, asked: dict[str, Any]) -> list[Any]:

@@ -146,7 +146,7 @@ def train(context: click.Context, /, data: Path, target: str | None, output: Pat
     if data.is_dir():
         return train_folder(context, data, output=output, report_path=report_path, no_report=no_report,
                             as_json=as_json, options=options | {"target": target})  # fmt: skip
-    refuse_for_tables(context, data)
+    refuse_for_tables(context, data, target)
     if target is None:
         raise _no_target(context, data, options)
     table = read_table(data, delimiter=options["delimiter"], encoding=options["encoding"],
@@ -316,7 +316,9 @@ def print_result(
     print_line(evaluation.verdict)
     for finding in diagnosis.at_least("warning"):
         print_line(f"{finding.code} {finding.title}: {finding.what}")
-        print_line(in_flags(f"  try: {'; or '.join(map(str, finding.advice)) or finding.try_}"))
+        print_line(
+            in_flags(f"  try: {'; or '.join(map(str, finding.advice)) or finding.try_}").replace("groups=", "--group")
+        )
     print_line(f"model:  {output}")
     if report_path is not None:
         print_line(f"report: {report_path}")

@@ -79,7 +79,7 @@ class ClassTargets(BaseNetwork):
         # scikit-learn fits a single class, too; where its behaviour is asked for, so do we.
         if not target.multilabel and len(target.classes) < 2 and self.preprocess is not None:
             raise DataError(
-                f"the target has one class only: {show(target.classes[0])}",
+                f"the target has one class only: {show(target.classes.tolist()[0])}",
                 details="a classifier needs rows of at least two classes",
                 hint="is it the right column, or were the rows filtered?",
             )

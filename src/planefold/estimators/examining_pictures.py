@@ -51,7 +51,7 @@ class PictureRows:
             raise DataError(f"time has shape {self.time.shape}, expected ({n},): one moment for each picture of X")
         self.is_separate, self.is_own_split = validation_data is not None, False
         if validation_data is not None:
-            self.learn, self.held_out = (self.rows, self.y), self._read(*_pair(validation_data))
+            self.learn, self.held_out = (self.rows, self.y), self._read(*pair_of(validation_data))
             return
         others = getattr(model, "_held_out", None)
         if others is not None and others.max() < n == self.model._n_rows:
@@ -129,7 +129,7 @@ class PictureRows:
         )
 
 
-def _pair(validation_data: Any) -> tuple[Any, Any]:
+def pair_of(validation_data: Any) -> tuple[Any, Any]:
     """Take pictures and what they show apart; folders alone say it themselves."""
     if not isinstance(validation_data, tuple | list):
         return validation_data, None

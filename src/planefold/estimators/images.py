@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,10 +17,12 @@ from planefold.core.errors import DataError, ParameterError, show, unknown_choic
 from planefold.data.augmentation import augmentation_of
 from planefold.data.groups import groups_of
 from planefold.data.images import PictureStore, read_pictures
+from planefold.data.tables import Table, is_frame
 from planefold.engine.run import Epoch
 from planefold.engine.schedules import Schedule
 from planefold.engine.sources import Rows
 from planefold.estimators.class_targets import ClassTargets
+from planefold.estimators.examining_pictures import pair_of
 from planefold.estimators.inputs import read_groups, read_target_values, read_weights
 from planefold.estimators.instruments import Instruments
 from planefold.estimators.number_targets import NumberTargets
@@ -30,7 +34,9 @@ from planefold.networks.network import ModuleNet
 T = TypeVar("T", bound=type)
 
 N_FOR_SCALE = 2000  # pictures that brightness and contrast are told from
+FEW = 2000
 LARGE = 24  # pixels of the shorter side from which small shifts change little
+TABLES = frozenset((".csv", ".tsv", ".txt", ".parquet", ".npz"))
 SMALLEST_MAP = 4  # pixels of a side that the last pooling should leave, at least
 
 PARAMETERS = """\
@@ -50,7 +56,7 @@ batch_norm : bool
 dropout : float
     Share of the last channels that a training step leaves out.
 size : "auto", int or (int, int)
-    Height and width that pictures are brought to. "auto" is the size that most of them have, reduced to at most 64
+    Height and width that pictures are brought to. "auto" is the size that most of them have, reduced to at most 96
     pixels on the longer side: the work grows with the square.
 color : {"auto", "grey", "rgb"}
     "auto" is grey where all pictures are.
@@ -58,8 +64,9 @@ augment : "auto", None or sequence of str
     Changes that training pictures go through, another one each epoch: "shift", "flip" (left to right), "zoom", "turn",
     "noise" (:mod:`planefold.data.augmentation`). "auto" is "shift" for pictures of 24 pixels or more, to which a flip
     is added where pictures have colours: a photograph means the same from left and right, a letter or an organ may not.
-solver, alpha, batch_size, learning_rate, learning_rate_init, max_iter, clip_norm
-    As in :class:`planefold.MLPClassifier`. ``batch_size="auto"`` is 64, ``max_iter=None`` as many epochs as make about
+{own}solver, alpha, batch_size, learning_rate, learning_rate_init, max_iter, clip_norm
+    As in :class:`planefold.MLPClassifier`, but for ``solver="lbfgs"``, which would take all pictures in each step.
+    ``batch_size="auto"`` is 32 of up to 2,000 pictures and 64 of more, ``max_iter=None`` as many epochs as make about
     1,200 steps, at least 10 and at most 60.
 early_stopping : bool
     Hold pictures out (``validation_fraction``), judge each epoch by them, and keep the weights that were best.
@@ -86,9 +93,25 @@ skipped_ : tuple of (str, str)
     Files that could not be read, with the reason."""
 
 
+CLASS_WEIGHT = """\
+class_weight : None, "balanced" or dict of label to weight
+    What a picture of each class counts for. "balanced" makes all classes count alike, however frequent they are.
+"""
+CLASSES = """
+classes_ : ndarray of shape (n_classes,)
+    The labels, in the order of the columns of ``predict_proba``."""
+LOSS = """\
+loss : {"squared_error", "absolute_error", "huber", "poisson"}
+    What is lowered, as in :class:`planefold.MLPRegressor`: "absolute_error" and "huber" bear targets that are far out,
+    "poisson" is for counts.
+"""
+
+
 def _documented(cls: T) -> T:
     if cls.__doc__:  # python -OO has none
-        cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{parameters}", PARAMETERS)
+        own, more = (LOSS, "") if issubclass(cls, RegressorMixin) else (CLASS_WEIGHT, CLASSES)
+        text = PARAMETERS.replace("{own}", own) + more
+        cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{parameters}", text)
     return cls
 
 
@@ -110,7 +133,10 @@ class BaseImages(Instruments, BaseNetwork):
     target_name_: str | None = None
     encoder_ = None
 
-    _auto_batch_size, _enough_steps, _least_epochs, _most_epochs = 64, 1200, 10, 60
+    _enough_steps, _least_epochs, _most_epochs = 1200, 10, 60
+
+    def _automatic_batch_size(self, n_rows: int) -> int:
+        return 32 if n_rows <= FEW else 64  # of few pictures an epoch should still be many steps
 
     loss: str
     _losses: tuple[str, ...] = ("log_loss",)
@@ -135,8 +161,8 @@ class BaseImages(Instruments, BaseNetwork):
         ----------
         X : path of a folder, table of paths, list of paths, or array of shape (n_pictures, height, width[, n_channels])
             See :func:`planefold.data.images.read_pictures`.
-        y : array-like of shape (n_pictures,), optional
-            What each shows. Without it, the name of the folder that it lies in.
+        y : array-like of shape (n_pictures,), or a column name, optional
+            What each shows. A name is of a column of the table X. Without y, the name of the folder that it lies in.
         sample_weight : array-like of shape (n_pictures,), optional
             Not negative.
         validation_data : (X, y), or X alone where folders say what it shows, optional
@@ -175,20 +201,27 @@ class BaseImages(Instruments, BaseNetwork):
 
     # ----------------------------------------------------------------------------------------- read
 
-    def _read_pictures(self, X: Any, *, fresh: bool = False) -> Any:
+    def _read_pictures(self, X: Any, *, fresh: bool = False, target: str | None = None) -> Any:
         if fresh:
-            pictures = read_pictures(X, size=self.size, color=self.color)
+            pictures = read_pictures(X, size=self.size, color=self.color, target=target)
             self.skipped_, self.white_ = pictures.skipped, pictures.white
             self.size_ = (int(pictures.shape[1]), int(pictures.shape[2]))
             self.color_ = "grey" if pictures.shape[3] == 1 else "rgb"
             return pictures
         # A dark picture alone does not say what is white: the others did.
-        return read_pictures(X, size=self.size_, color=self.color_, white=self.white_)
+        return read_pictures(X, size=self.size_, color=self.color_, white=self.white_, target=target)
 
-    def _pair(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """Take the labels from the folders where none are given."""
-        pictures = self._read_pictures(X)
-        return pictures, self._labels(pictures, y)
+    def _pair(self, X: Any, y: Any, *, fresh: bool = False) -> tuple[Any, Any]:
+        """Take the labels from the folders, or from a column, where they are not given."""
+        if not isinstance(y, str):
+            pictures = self._read_pictures(X, fresh=fresh)
+            return pictures, self._labels(pictures, y)
+        is_path = isinstance(X, str | os.PathLike)
+        if not (Path(X).suffix.lower() in TABLES if is_path else isinstance(X, Table | Mapping) or is_frame(X)):
+            raise DataError(f"y={show(y)} is the name of a column, and X is no table",
+                            hint="give one label for each row; folders say theirs without y")  # fmt: skip
+        pictures = self._read_pictures(X, fresh=fresh, target=y)
+        return pictures, pictures.labels
 
     def _inputs_in_words(self) -> str:
         return f"{'grey' if self.color_ == 'grey' else 'colour'} pictures of {self.size_[0]} x {self.size_[1]} pixels"
@@ -206,14 +239,14 @@ class BaseImages(Instruments, BaseNetwork):
     def _read_all(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, *, fresh: bool
     ) -> tuple[Any, Array, Array | None, Array | None, list[str] | None]:
-        pictures = self._read_pictures(X, fresh=fresh)
+        pictures, labels = self._pair(X, y, fresh=fresh)
         n = len(pictures)
-        values = read_target_values(self._labels(pictures, y), n, type(self).__name__)
+        values = read_target_values(labels, n, type(self).__name__)
         weights = read_weights(sample_weight, n)
         return pictures, values, weights, read_groups(groups_of(pictures, groups), n), None
 
     def _read_validation(self, validation_data: tuple[Any, Any], dtype: torch.dtype) -> Rows:
-        X, y = validation_data if isinstance(validation_data, tuple | list) else (validation_data, None)
+        X, y = pair_of(validation_data)
         try:
             pictures, labels = self._pair(X, y)
             values = read_target_values(labels, len(pictures), type(self).__name__)
@@ -269,6 +302,7 @@ class BaseImages(Instruments, BaseNetwork):
 
     def _new_net(self, rows: Rows, validation: Rows | None, random_state: np.random.RandomState) -> ModuleNet:
         spec = self._new_spec(rows.X.shape[1:], rows.y.shape[1])
+        spec.check()
         if spec.n_parameters > MAX_PARAMETERS:
             raise ParameterError(
                 f"channels={show(self.channels)} makes a network of {spec.n_parameters:,} parameters",
@@ -281,7 +315,7 @@ class BaseImages(Instruments, BaseNetwork):
             raise DataError(
                 f"pictures of {shape[1]} x {shape[2]} pixels are too small for a convolutional network",
                 details="each side needs 2 pixels at least",
-                hint="planefold.MLPClassifier and MLPRegressor take the pixels as columns",
+                hint=f"size={tuple(max(2, side) for side in shape[1:])} enlarges them",
             )
         channels = automatic_channels(shape) if isinstance(self.channels, str) else tuple(map(int, self.channels))
         convolutions: Any = self.convolutions
@@ -343,7 +377,7 @@ def _check_network(parameters: Mapping[str, Any]) -> None:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value > 0)
 
 
 def automatic_channels(shape: Sequence[int]) -> tuple[int, ...]:

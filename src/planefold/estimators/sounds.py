@@ -18,7 +18,7 @@ from planefold.data.sounds import KINDS, SoundFeatures, feature_pictures, read_s
 from planefold.engine.run import Epoch
 from planefold.engine.schedules import Schedule
 from planefold.estimators.class_targets import ClassTargets
-from planefold.estimators.images import PARAMETERS, BaseImages
+from planefold.estimators.images import CLASS_WEIGHT, CLASSES, PARAMETERS, BaseImages
 from planefold.estimators.training import Array
 
 N_MELS, HOP_SECONDS = 40, 0.016  # a picture of 40 bands, and of 62 steps a second: what words and calls need
@@ -32,7 +32,21 @@ rate : int
 seconds : "auto" or float
     How long each sound is made, by silence around it or by cutting; "auto" is the commonest length.
 size : None or (int, int)
-    Height and width that the pictures are brought to; None leaves them as they are."""
+    Height and width that the pictures are brought to; None leaves them as they are.
+augment : "auto", None or sequence of str
+    Changes that training pictures go through, another one each epoch (:mod:`planefold.data.augmentation`). "auto" is
+    ("time_shift", "mask"): words come sooner or later, and each part of one should do.
+"""
+
+
+SOUND_ATTRIBUTES = """\
+seconds_ : float
+    How long each sound is made.
+features_ : planefold.data.sounds.SoundFeatures
+    How its picture is computed.
+size_ : (int, int)
+    Bands and steps of the picture.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,7 +125,7 @@ class SoundClassifier(ClassTargets, ClassifierMixin, BaseImages):  # type: ignor
 
     loss = "log_loss"
     color = "grey"
-    _auto_batch_size, _enough_steps, _least_epochs, _most_epochs = 32, 600, 12, 50
+    _enough_steps, _least_epochs, _most_epochs = 600, 12, 50
 
     def __init__(
         self,
@@ -157,13 +171,16 @@ class SoundClassifier(ClassTargets, ClassifierMixin, BaseImages):  # type: ignor
             raise unknown_choice("feature", self.feature, list(KINDS))
         if isinstance(self.rate, bool) or not isinstance(self.rate, int | np.integer) or self.rate < 1:
             raise ParameterError(f"rate={show(self.rate)} must be samples a second, a whole number above 0")
+        if self.size is not None and not (isinstance(self.size, tuple | list) and len(self.size) == 2):
+            raise ParameterError(f"size={show(self.size)} must be (height, width), or None for pictures as they are")
 
-    def _read_pictures(self, X: Any, *, fresh: bool = False) -> Any:
+    def _read_pictures(self, X: Any, *, fresh: bool = False, target: str | None = None) -> Any:
         if isinstance(X, SoundPictures):
             return X
         if fresh:
             self.features_ = self._new_features()
-        sounds = read_sounds(X, rate=self.features_.rate, seconds=self.seconds if fresh else self.seconds_)
+        seconds = self.seconds if fresh else self.seconds_
+        sounds = read_sounds(X, rate=self.features_.rate, seconds=seconds, target=target)
         if fresh:
             self.seconds_ = sounds.seconds
             self.skipped_ = sounds.skipped
@@ -201,8 +218,16 @@ class SoundClassifier(ClassTargets, ClassifierMixin, BaseImages):  # type: ignor
 
 
 if SoundClassifier.__doc__:  # python -OO has none
-    _parts = PARAMETERS.split("size : ")
-    _before, _after = _parts[0], _parts[1].partition("solver, alpha")
-    SoundClassifier.__doc__ = inspect.cleandoc(SoundClassifier.__doc__).replace(
-        "{parameters}", _before + SOUND_PARAMETERS + "\n" + _after[1] + _after[2]
-    )
+    _network, _, _rest = PARAMETERS.partition("\nsize : ")
+    _training = "{own}" + _rest.partition("{own}")[2]
+    _text = _network + "\n" + SOUND_PARAMETERS + _training.replace("{own}", CLASS_WEIGHT) + CLASSES
+    for _of_pictures, _of_sounds in (
+        ("pictures and 64", "sounds and 64"),
+        ("1,200 steps, at least 10 and at most 60", "600 steps, at least 12 and at most 50"),
+        ("Hold pictures out", "Hold sounds out"),
+        (_text[_text.index("size_ : ") : _text.index("mean_, scale_")], SOUND_ATTRIBUTES),
+        ("mean_, scale_ : ndarray of shape (n_channels,)", "mean_, scale_ : ndarray of shape (1,)"),
+        ("training pixels, in shares of full brightness.", "training pictures, in decibels."),
+    ):
+        _text = _text.replace(_of_pictures, _of_sounds)
+    SoundClassifier.__doc__ = inspect.cleandoc(SoundClassifier.__doc__).replace("{parameters}", _text)

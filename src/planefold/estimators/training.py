@@ -45,7 +45,7 @@ class BaseNetwork(BaseEstimator):  # type: ignore[misc]
     """Base of the estimators: everything but what the rows are and what the network is."""
 
     # max_iter=None: as many epochs as make this many steps, within these bounds.
-    _auto_batch_size, _enough_steps, _least_epochs, _most_epochs = 200, 10_000, 20, 100
+    _enough_steps, _least_epochs, _most_epochs = 10_000, 20, 100
 
     n_members: int
     net_: Any
@@ -236,8 +236,13 @@ class BaseNetwork(BaseEstimator):  # type: ignore[misc]
         self.validation_scores_: list[float] | None = None
         self.__dict__.pop("_memory", None)
 
+    def _automatic_batch_size(self, n_rows: int) -> int:
+        """Choose the rows of a step."""
+        return 200
+
     def _plan(self, rows: Rows, max_iter: int | None) -> Plan:
-        batch_size = min(self._auto_batch_size if self.batch_size == "auto" else int(self.batch_size), rows.n_rows)
+        automatic = self._automatic_batch_size(rows.n_rows)
+        batch_size = min(automatic if self.batch_size == "auto" else int(self.batch_size), rows.n_rows)
         if max_iter is None:
             # In many rows an epoch has many steps, and fewer of them do.
             n_batches = math.ceil(rows.n_rows / batch_size)

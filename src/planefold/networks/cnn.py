@@ -118,7 +118,7 @@ class CNNSpec:
         last layer are torch's default. Biases of convolutions that batch normalisation follows are left out: the mean
         takes them off again.
         """
-        self._check()
+        self.check()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(random_state.randint(2**31)))
             module = self._module().to(dtype)
@@ -151,7 +151,14 @@ class CNNSpec:
             return (self.convolutions,) * len(self.channels)
         return tuple(self.convolutions)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Refuse what cannot be built.
+
+        Raises
+        ------
+        ParameterError
+            For the first value that is not possible.
+        """
         for name, table in (("activation", ACTIVATIONS), ("pool", POOLS), ("global_pool", GLOBAL_POOLS)):
             if getattr(self, name) not in table:
                 raise unknown_choice(name, getattr(self, name), list(table))
@@ -164,6 +171,13 @@ class CNNSpec:
             )
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ParameterError(f"kernel_size={show(self.kernel_size)} must be odd", hint="3 is usual")
+        longest = max(self.input_shape[1:])
+        if self.kernel_size > max(2 * longest, 3):
+            raise ParameterError(
+                f"kernel_size={show(self.kernel_size)} reaches beyond pictures of "
+                f"{self.input_shape[1]} x {self.input_shape[2]} from any pixel",
+                hint="3 is usual",
+            )
         if not 0 <= self.dropout < 1:
             raise ParameterError(f"dropout={show(self.dropout)} must be a share, from 0 to below 1")
         side = min(self.input_shape[1:])

@@ -117,7 +117,7 @@ def test_the_commonest_size_is_what_all_are_brought_to(shapes: list[tuple[int, i
     found = read_pictures([Image.new("L", (w, h)) for h, w in shapes], size=size).shape[1:3]
     most = max(map(shapes.count, shapes))
     height, width = min((s for s in shapes if shapes.count(s) == most), key=lambda s: (s[0] * s[1], s))
-    longest = size if size != "auto" else min(64, max(height, width))
+    longest = size if size != "auto" else min(96, max(height, width))
     scale = longest / max(height, width)
     assert max(found) == longest
     assert abs(found[0] - height * scale) <= 0.5 or found[0] == 1

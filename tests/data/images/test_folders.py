@@ -237,7 +237,7 @@ def test_parquet_tables_are_tables(save: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "shape", "n_classes"),
     [
-        ("mri_alzheimer_small/test", (192, 64, 54, 1), 4),
+        ("mri_alzheimer_small/test", (192, 96, 81, 1), 4),
         ("cifar10_1200/test", (200, 32, 32, 3), 10),
         ("mnist_12k/png", (200, 28, 28, 1), 10),
     ],

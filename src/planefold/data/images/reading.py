@@ -70,7 +70,7 @@ def read_pictures(
         * An array (n, height, width), (n, height, width, channels) with 1, 3 or 4 channels, or (n, height * width);
           ``.npy`` and ``.npz`` files.
     size : "auto", None, int or (int, int)
-        "auto" is the commonest size, reduced to at most 64 pixels on the longer side. None leaves pictures as they
+        "auto" is the commonest size, reduced to at most 96 pixels on the longer side. None leaves pictures as they
         are, which must then be of one size. A number is the pixels of the longer side, in the proportions of the
         commonest size; two are (height, width). Pictures of other proportions are stretched.
     color : {"auto", "grey", "rgb"}

@@ -12,7 +12,7 @@ from planefold.core.errors import DataError, ParameterError, show
 
 Shape = tuple[int, int]
 
-LONGEST = 64  # pixels of the longer side of size="auto": the work of a network grows with the square
+LONGEST = 96  # pixels of the longer side of size="auto": the work of a network grows with the square
 MAX_SIDE = 10_000
 
 
@@ -49,7 +49,7 @@ def choose_shape(size: Any, shapes: Sequence[Shape | None], names: Sequence[str]
     Parameters
     ----------
     size : "auto", None, int or (int, int)
-        "auto" is the commonest size, reduced to at most 64 pixels on the longer side. A number is the pixels of the
+        "auto" is the commonest size, reduced to at most 96 pixels on the longer side. A number is the pixels of the
         longer side, in the proportions of the commonest size. None asks that all have one size already.
     shapes : sequence of (height, width) or None
         None for what could not be read.
@@ -63,7 +63,7 @@ def choose_shape(size: Any, shapes: Sequence[Shape | None], names: Sequence[str]
     Examples
     --------
     >>> choose_shape("auto", [(208, 176), (208, 176), (20, 30)], ["a", "b", "c"])
-    (64, 54)
+    (96, 81)
     >>> choose_shape(32, [(10, 20)], ["a"])
     (16, 32)
     """
