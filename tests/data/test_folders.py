@@ -1,4 +1,4 @@
-"""Where files of one kind are: the same rules for pictures and sounds, compared with the walk of the operating system."""
+"""Where files of one kind are: one set of rules for pictures and sounds, compared with what the system lists."""
 
 from __future__ import annotations
 

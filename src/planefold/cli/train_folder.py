@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -208,7 +207,7 @@ def _result(
             "kind": job.kind.plural,
             "size": list(job.model.size_),
             "classes": class_counts(job.learn.labels),
-            "rows": {"train": len(job.learn), "test": len(job.test), "how": re.sub(r"\s+", " ", job.how)},
+            "rows": {"train": len(job.learn), "test": len(job.test), "how": job.how},
             "skipped": [{"file": name, "reason": reason} for name, reason in job.skipped],
             "notes": list(job.notes),
             "warnings": warned,
