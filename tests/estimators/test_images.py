@@ -177,7 +177,7 @@ def test_class_weights_act_as_weights_of_rows():
 
 
 def test_the_loss_of_weighted_classes_is_that_of_repeated_rows():
-    still = {"early_stopping": False, "dropout": 0.0, "batch_norm": False, "alpha": 0.0, "max_iter": 1,
+    still = {"batch_size": N, "early_stopping": False, "dropout": 0.0, "batch_norm": False, "alpha": 0.0, "max_iter": 1,
              "learning_rate_init": 1e-12}  # fmt: skip
     y = np.where(np.arange(N) < 30, "many", "few")
     model = classifier(**still, class_weight={"few": 2}).fit(X, y)
