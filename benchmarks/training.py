@@ -251,13 +251,13 @@ def run_ensemble(options: argparse.Namespace) -> dict[str, Any]:
 @contextlib.contextmanager
 def without_health() -> Iterator[None]:
     """Train without the record of gradients, weights and units. Estimators have no switch for it."""
-    from planefold.estimators import base
+    from planefold.estimators import training as estimators
 
-    recorded, base.train = base.train, functools.partial(base.train, record=False)
+    recorded, estimators.train = estimators.train, functools.partial(estimators.train, record=False)
     try:
         yield
     finally:
-        base.train = recorded
+        estimators.train = recorded
 
 
 def run_health(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 ``read_table`` reads a file, a frame or an array; ``find_schema`` finds the kind of each column; ``TableEncoder``
 turns rows into network inputs and back; ``read_target`` and ``find_task`` look at what is to be predicted;
 ``split_rows`` and ``folds`` keep rows apart; ``load_example`` has tables to try it all on.
+``images`` and ``sounds`` read folders of these.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from planefold.data import images, sounds
     from planefold.data.encoder import TableEncoder
     from planefold.data.examples import EXAMPLES, load_example, save_example
     from planefold.data.inputs import Input
@@ -64,17 +66,21 @@ __all__ = [
     "find_schema",
     "find_task",
     "folds",
+    "images",
     "is_frame",
     "load_example",
     "number_target",
     "read_table",
     "read_target",
     "save_example",
+    "sounds",
     "split_rows",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("images", "sounds"):  # packages of their own
+        return importlib.import_module(f"planefold.data.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
