@@ -9,6 +9,7 @@ computation with derivatives, whatever they are: a series (:mod:`~planefold.calc
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -50,7 +51,7 @@ PLAIN = words(
 )
 
 
-class Carried(NDArrayOperatorsMixin):
+class Carried(NDArrayOperatorsMixin, ABC):
     """An array of numbers that carry something. Cannot be changed, as a number cannot.
 
     Parameters
@@ -69,42 +70,42 @@ class Carried(NDArrayOperatorsMixin):
     # ---------------------------------------------------------------- what a subclass says
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """As of an array."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def numbers(self) -> Any:
         """The numbers alone, as a NumPy array."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _constant(self, value: Any) -> Any:
         """Payload of plain numbers, which do not change."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _gather(self, payloads: Sequence[Any], places: NDArray[np.int64]) -> Any:
         """Payload with the elements of several ones in line, after a first 0, picked by their places."""
-        raise NotImplementedError
 
-    def _sum(self, payload: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _sum(self, payload: Any, axes: tuple[int, ...], keepdims: bool) -> Any: ...
 
-    def _matmul(self, a: Any, b: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _matmul(self, a: Any, b: Any) -> Any: ...
 
-    def _choose(self, where: NDArray[np.bool_], a: Any, b: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _choose(self, where: NDArray[np.bool_], a: Any, b: Any) -> Any: ...
 
-    def _compare(self, name: str, a: Any, b: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _compare(self, name: str, a: Any, b: Any) -> Any: ...
 
+    @abstractmethod
     def _to_the(self, exponent: float) -> Any:
         """Payload to the power of one number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, function: Callable[[Any], Any]) -> Carried:
         """Apply a function of tensors."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------------- as an array
 

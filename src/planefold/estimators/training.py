@@ -7,6 +7,7 @@ import functools
 import math
 import sys
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_random_state
 from torch import Tensor
 
-from planefold.core.errors import DataError
+from planefold.core.errors import DataError, ParameterError
 from planefold.core.progress import ProgressBar
 from planefold.data.splits import folds, split_rows
 from planefold.doctor.live import NOTHING_TO_LEARN, Watchdog
@@ -41,7 +42,7 @@ Array = npt.NDArray[Any]
 MIN_FOLDS = 5  # fewer would take too many rows from a member
 
 
-class BaseNetwork(BaseEstimator):  # type: ignore[misc]
+class BaseNetwork(BaseEstimator, ABC):  # type: ignore[misc]
     """Base of the estimators: everything but what the rows are and what the network is."""
 
     # max_iter=None: as many epochs as make this many steps, within these bounds.
@@ -397,36 +398,37 @@ class BaseNetwork(BaseEstimator):  # type: ignore[misc]
     # ------------------------------------------------------------------- what each estimator brings
 
     @property
+    @abstractmethod
     def _objective_name(self) -> str:
         """Name of what is lowered."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _check(self) -> None:
         """Refuse parameters that have a value that they cannot have."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read_all(
         self, X: Any, y: Any, sample_weight: Any, groups: Any, *, fresh: bool
     ) -> tuple[Any, Array, Array | None, Array | None, list[str] | None]:
         """Read rows, target, weights, groups and the names of the labels."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _pair(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Take rows and target apart where they came together."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _inputs_in_words(self) -> str:
         """Say what the network is given."""
-        raise NotImplementedError
 
     def _is_plain(self) -> bool:
         """Whether predictions are to be of the type that the network computes in."""
         return False
 
+    @abstractmethod
     def _read_validation(self, validation_data: tuple[Any, Any], dtype: torch.dtype) -> Rows:
         """Read and prepare rows to judge by."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _prepare(
         self,
         rows: Any,
@@ -438,23 +440,22 @@ class BaseNetwork(BaseEstimator):  # type: ignore[misc]
         dtype: torch.dtype | None = None,
     ) -> Rows:
         """Turn rows and targets into what the engine takes; ``fit`` learns the preparation from them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _dtype(self, X: Any) -> torch.dtype:
         """Say in which type to compute."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _new_net(self, rows: Rows, validation: Rows | None, random_state: np.random.RandomState) -> Any:
         """Build the network."""
-        raise NotImplementedError
 
     def _take_up_network(self, rows: Rows) -> None:
         """Go on with a copy of the network there is, which must be the one that is asked for."""
-        raise NotImplementedError
+        raise ParameterError(f"{type(self).__name__} cannot go on with the network there is", hint="warm_start=False")
 
+    @abstractmethod
     def decision_outputs(self, X: Any) -> Array:
         """Outputs of the network before the link (logits, or scaled values), (n_samples, n_outputs)."""
-        raise NotImplementedError
 
 
 def _tensor(array: Array, dtype: torch.dtype, device: torch.device | None = None) -> Tensor:

@@ -6,7 +6,7 @@ from planefold.networks.affine_weights import from_weights
 from planefold.networks.cnn import CNNSpec
 from planefold.networks.initialization import INITIALIZATIONS, Initialization
 from planefold.networks.mlp import MLP, MLPSpec
-from planefold.networks.network import ModuleNet, ModuleSpec, Network, Spec
+from planefold.networks.network import ModuleNet, ModuleSpec, Network
 
 __all__ = [
     "INITIALIZATIONS",
@@ -18,7 +18,6 @@ __all__ = [
     "ModuleSpec",
     "Network",
     "PiecewiseLinearNet",
-    "Spec",
     "affine_form",
     "from_weights",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict
@@ -64,7 +65,7 @@ class Spec(Protocol):
         """Say how the network is made, as JSON data."""
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A module that the engine can train.
 
     ``forward(X, masks, present)`` answers with outputs before the link, of shape (n_members, n_samples, n_outputs).
@@ -77,33 +78,33 @@ class Network(nn.Module):
 
     spec: Any
 
+    @abstractmethod
     def penalized(self) -> list[nn.Parameter]:
         """The tensors that weight penalties act on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def biases(self) -> list[nn.Parameter]:
         """The tensors that are shifts of a layer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scales(self) -> list[nn.Parameter]:
         """All other parameters, such as what normalisation learns."""
-        raise NotImplementedError
 
+    @abstractmethod
     def statistics(self) -> list[Tensor]:
         """What is measured in training and used in prediction, such as running means: floating point buffers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def layer_weights(self) -> list[nn.Parameter]:
         """The weights of each layer from the first to the last: what the health of the training is told from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look(self, X: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return outputs, and what each hidden layer answers: (..., n_rows, n_units), images or sequences."""
-        raise NotImplementedError
 
+    @abstractmethod
     def incoming(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Yield of each hidden layer the weights that lead to each unit, (..., n_units, n_inputs), and the biases."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
