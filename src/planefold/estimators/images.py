@@ -190,7 +190,8 @@ class BaseImages(Instruments, BaseNetwork):
         parameters = self.get_params(deep=False)
         check_some(parameters)
         _check_network(parameters)
-        augmentation_of(self._changes_asked())
+        if not self._is_augmented_by_itself():
+            augmentation_of(self.augment)
         if parameters.get("loss", self.loss) not in self._losses:
             raise unknown_choice("loss", self.loss, self._losses)
         if self.solver == "lbfgs":
@@ -284,13 +285,15 @@ class BaseImages(Instruments, BaseNetwork):
         deviation = (values.std(axis=0, dtype=np.float64) / 255).astype(np.float32)
         self.scale_ = np.where(deviation > 0, deviation, np.float32(1))
 
-    def _changes_asked(self) -> Sequence[str] | None:
-        """Return the changes that were named, if any were."""
-        return None if isinstance(self.augment, str) and self.augment == "auto" else self.augment
+    def _is_augmented_by_itself(self) -> bool:
+        return isinstance(self.augment, str) and self.augment == "auto"
 
     def _changes(self) -> Sequence[str] | None:
-        if not (isinstance(self.augment, str) and self.augment == "auto"):
-            return self.augment  # type: ignore[no-any-return]
+        """Return what training pictures go through."""
+        return self._automatic_changes() if self._is_augmented_by_itself() else self.augment
+
+    def _automatic_changes(self) -> Sequence[str] | None:
+        """Choose the changes that leave the meaning of such pictures as it is."""
         if min(self.size_) < LARGE:
             return None
         return ("shift", "flip") if self.color_ == "rgb" else ("shift",)

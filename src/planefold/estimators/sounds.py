@@ -210,8 +210,8 @@ class SoundClassifier(ClassTargets, ClassifierMixin, BaseImages):  # type: ignor
         self.mean_ = np.array([some.mean(dtype=np.float64)], np.float32)
         self.scale_ = np.array([deviation if deviation > 0 else 1], np.float32)
 
-    def _changes(self) -> Sequence[str] | None:
-        return ("time_shift", "mask") if self.augment == "auto" else self.augment
+    def _automatic_changes(self) -> Sequence[str] | None:
+        return ("time_shift", "mask")
 
     def _inputs_in_words(self) -> str:
         return f"{self.feature} pictures of {self.seconds_:g} s, {self.size_[0]} x {self.size_[1]}"
